@@ -1,0 +1,15 @@
+//! The only `unsafe impl Pod`.
+
+use crate::*;
+
+macro_rules! pod {
+    ($($name:ident)+) => {
+        $(
+            // SAFETY: `repr(C)`, plain integers and octet arrays, no padding (its size is asserted beside its
+            // definition), every bit pattern valid.
+            unsafe impl aya::Pod for $name {}
+        )+
+    };
+}
+
+pod!(Counter Flow FlowKey PeerHop Real RealCounters RealKey Ring RouterState Service ServiceKey);

@@ -1,0 +1,109 @@
+//! A real server of a service: where to send a packet, and by which method.
+
+/// One entry of the real server array. A real server that stands in two services has an entry in each.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Real {
+    /// IPv4 address of the real server.
+    pub address: [u8; 4],
+    /// Port on the real server, host order. With direct routing always the port of the service.
+    pub port: u16,
+    /// A [`Method`] as its number.
+    pub method: u8,
+    /// A [`RealState`] as its number.
+    pub state: u8,
+    /// MAC address of the next hop: the real server itself, or the gateway before it.
+    pub mac: [u8; 6],
+    /// MAC address of the interface that the packet leaves by.
+    pub source_mac: [u8; 6],
+    /// Interface that the packet leaves by; 0 while the next hop is not resolved.
+    pub ifindex: u32,
+    /// Counts the owners of this slot. A flow of another generation belongs to a server that is gone.
+    pub generation: u32,
+    /// [`Service::id`](crate::Service::id) of the service it belongs to.
+    pub service: u32,
+    /// Weight in force, `0..=65535`; 0 takes no new connections. For people: the ring decides.
+    pub weight: u32,
+}
+
+/// Key by which a reply of a NAT real server is recognised when its flow is not known.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RealKey {
+    /// IPv4 address of the real server.
+    pub address: [u8; 4],
+    /// Port on the real server, host order.
+    pub port: u16,
+    /// IPv4 protocol number.
+    pub protocol: u8,
+    _pad: u8,
+}
+
+impl RealKey {
+    /// The key of `protocol address:port`.
+    #[inline(always)]
+    pub const fn new(protocol: u8, address: [u8; 4], port: u16) -> Self {
+        Self { address, port, protocol, _pad: 0 }
+    }
+}
+
+/// Forwarding method.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// Network address translation: destination rewritten to the real server, replies pass back through the router.
+    Nat = 1,
+    /// Direct routing: only the MAC addresses change, the real server answers the client itself.
+    Direct = 2,
+}
+
+impl Method {
+    /// The method stored as `n`; `None` where no such number exists.
+    #[inline(always)]
+    pub const fn from_u8(n: u8) -> Option<Self> {
+        match n {
+            1 => Some(Self::Nat),
+            2 => Some(Self::Direct),
+            _ => None,
+        }
+    }
+
+    /// The word that ipvsadm prints in its column `Forward`.
+    pub const fn ipvsadm_name(self) -> &'static str {
+        match self {
+            Self::Nat => "Masq",
+            Self::Direct => "Route",
+        }
+    }
+}
+
+/// What may be sent to a real server.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RealState {
+    /// The slot is free, or its server was removed from the configuration: its flows are unknown connections.
+    Removed = 0,
+    /// Takes new connections (as its weight says) and keeps its own.
+    Up = 1,
+    /// Takes no new connections, keeps those it has: weight 0, drained or disabled by the operator.
+    Quiesced = 2,
+    /// Failed its check: takes no new connections; TCP connections stay with it, UDP flows and repeated SYNs move.
+    Down = 3,
+}
+
+impl RealState {
+    /// The state stored as `n`; `None` where no such number exists.
+    #[inline(always)]
+    pub const fn from_u8(n: u8) -> Option<Self> {
+        match n {
+            0 => Some(Self::Removed),
+            1 => Some(Self::Up),
+            2 => Some(Self::Quiesced),
+            3 => Some(Self::Down),
+            _ => None,
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Real>() == 36);
+const _: () = assert!(size_of::<RealKey>() == 8);

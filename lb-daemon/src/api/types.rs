@@ -1,0 +1,249 @@
+//! What goes over the API, as JSON. Both sides use these types.
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/status`: the whole router at a glance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Name of this router.
+    pub router: String,
+    /// `lbd` version.
+    pub version: String,
+    /// `"active"`, `"standby"` or `"starting"`.
+    pub role: String,
+    /// One sentence: why this role.
+    pub reason: String,
+    /// Seconds in this role.
+    pub since_secs: u64,
+    /// The pair; absent for a single router.
+    pub peer: Option<PeerStatus>,
+    /// Interfaces with the program and the way it is attached.
+    pub interfaces: Vec<InterfaceStatus>,
+    /// Virtual addresses and the NAT router address, and whether they stand on the interface now.
+    pub addresses: Vec<AddressStatus>,
+    /// Services.
+    pub services: Vec<ServiceStatus>,
+    /// Things that are not as they should be, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// What is known of the peer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Its name, once heard.
+    pub name: Option<String>,
+    /// Its role as it says, once heard.
+    pub role: Option<String>,
+    /// Whether it is heard on any path.
+    pub alive: bool,
+    /// Every path.
+    pub paths: Vec<PathStatus>,
+    /// Heartbeats ignored, by cause: `"wrong_key"`, `"replayed"`, `"truncated"`, `"stranger"`, `"version"`.
+    pub ignored: BTreeMap<String, u64>,
+    /// The last transitions of this router's role, newest first.
+    pub transitions: Vec<Transition>,
+}
+
+/// One heartbeat path.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PathStatus {
+    /// Own address.
+    pub local: Ipv4Addr,
+    /// The peer's address.
+    pub remote: Ipv4Addr,
+    /// Whether heartbeats arrive on it.
+    pub alive: bool,
+    /// Milliseconds since the last one.
+    pub silent_ms: Option<u64>,
+}
+
+/// A change of role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// Seconds ago.
+    pub ago_secs: u64,
+    /// Role before.
+    pub from: String,
+    /// Role after.
+    pub to: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// An interface that the program is attached to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceStatus {
+    /// Name.
+    pub name: String,
+    /// `"native"` or `"generic"`.
+    pub mode: String,
+}
+
+/// An address that moves with the role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressStatus {
+    /// `address/prefix`.
+    pub address: String,
+    /// Interface.
+    pub interface: String,
+    /// Whether it stands on the interface now.
+    pub present: bool,
+}
+
+/// A virtual service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Name in the configuration.
+    pub name: String,
+    /// `"tcp"` or `"udp"`.
+    pub protocol: String,
+    /// Virtual address.
+    pub address: Ipv4Addr,
+    /// Virtual port.
+    pub port: u16,
+    /// `"rr"`, `"wrr"` or `"sh"`.
+    pub scheduler: String,
+    /// Real servers.
+    pub reals: Vec<RealStatus>,
+}
+
+/// A real server of a service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RealStatus {
+    /// Name in the configuration.
+    pub name: String,
+    /// Address.
+    pub address: Ipv4Addr,
+    /// Port.
+    pub port: u16,
+    /// `"nat"` or `"direct"`.
+    pub method: String,
+    /// `"up"`, `"down"`, `"drained"`, `"disabled"`, `"quiesced"` (weight 0) or `"unchecked"`.
+    pub state: String,
+    /// What the last check said.
+    pub detail: String,
+    /// Weight in force.
+    pub weight: u32,
+    /// Weight in the configuration.
+    pub configured_weight: u32,
+    /// Whether its next hop is resolved.
+    pub reachable: bool,
+    /// Connections that IPVS counts as active.
+    pub active_connections: u64,
+    /// The others.
+    pub inactive_connections: u64,
+    /// Totals since the server was added.
+    pub totals: Totals,
+    /// Rates over the last seconds.
+    pub rates: Rates,
+}
+
+/// Totals as `ipvsadm --stats` shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Connections.
+    pub connections: u64,
+    /// Packets from clients.
+    pub in_packets: u64,
+    /// Packets to clients.
+    pub out_packets: u64,
+    /// Bytes from clients.
+    pub in_bytes: u64,
+    /// Bytes to clients.
+    pub out_bytes: u64,
+}
+
+/// Per second, as `ipvsadm --rate` shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Connections per second.
+    pub connections: f64,
+    /// Packets from clients per second.
+    pub in_packets: f64,
+    /// Packets to clients per second.
+    pub out_packets: f64,
+    /// Bytes from clients per second.
+    pub in_bytes: f64,
+    /// Bytes to clients per second.
+    pub out_bytes: f64,
+}
+
+/// `GET /v1/stats`: counters by reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Every reason that a packet can meet its end by, in the order of its number.
+    pub reasons: Vec<ReasonCount>,
+    /// Entries in the flow table, both directions.
+    pub flow_entries: u64,
+}
+
+/// A reason and its counter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonCount {
+    /// Name of the reason.
+    pub reason: String,
+    /// `"pass"`, `"drop"` or `"send"`.
+    pub verdict: String,
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// One element of `GET /v1/connections`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// `"tcp"` or `"udp"`.
+    pub protocol: String,
+    /// Name of the state as `ipvsadm -Lnc` prints it.
+    pub state: String,
+    /// Seconds until it is forgotten.
+    pub expires_secs: u64,
+    /// Client, `address:port`.
+    pub source: String,
+    /// Virtual service, `address:port`.
+    pub virtual_address: String,
+    /// Real server, `address:port`.
+    pub destination: String,
+}
+
+/// `POST /v1/server`: a change to real servers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerChange {
+    /// Real server: its name, `address` or `address:port`.
+    pub server: String,
+    /// Only in the service of this name; in all services where absent.
+    pub service: Option<String>,
+    /// What to do.
+    pub action: ServerAction,
+}
+
+/// What to do with a real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerAction {
+    /// Use this weight, `0..=65535`, instead of the configured one.
+    Weight(u32),
+    /// Keep its connections, give it no new ones.
+    Drain,
+    /// As configured again: checked, and in use when healthy.
+    Enable,
+    /// As `Drain`, and no longer checked.
+    Disable,
+}
+
+/// Answer to a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// One line: what was done.
+    pub message: String,
+}
+
+/// Answer to a request that could not be met; the HTTP status is 400, 404, 409 or 500.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// One line: what is wrong.
+    pub error: String,
+}

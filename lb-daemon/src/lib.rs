@@ -1,0 +1,21 @@
+//! `lbd`, the daemon of an LVS router, and `lbctl`, its command line.
+//!
+//! Data flows one way: [`config`], [`health`], [`ha`] and [`topology`] are inputs; [`plan`] turns all that is known
+//! into the [`tables`] that the BPF maps should hold; [`reconcile`] writes the difference through [`datapath`].
+//! [`director`] is the one task that owns that loop; [`api`] shows it and takes commands.
+
+pub mod address;
+pub mod announce;
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod datapath;
+pub mod director;
+pub mod ha;
+pub mod health;
+pub mod netlink;
+pub mod plan;
+pub mod reconcile;
+pub mod schedule;
+pub mod tables;
+pub mod topology;

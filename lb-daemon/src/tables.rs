@@ -1,0 +1,50 @@
+//! What stands, or should stand, in the BPF maps: the output of [`plan`](crate::plan) and what
+//! [`Datapath::installed`](crate::datapath::Datapath::installed) reads back.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+use lb_common::{PeerHop, Real, RouterRole, Scheduler, ServiceKey};
+
+/// The data plane as a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tables {
+    /// Whether new connections are scheduled.
+    pub role: RouterRole,
+    /// Services by key.
+    pub services: BTreeMap<ServiceKey, ServiceTable>,
+    /// Real servers by index. Slots in state `Removed` stay, so that their generation is never used twice.
+    pub reals: BTreeMap<u32, Real>,
+    /// The peer by interface index.
+    pub peer_hops: BTreeMap<u32, PeerHop>,
+    /// The router's own addresses.
+    pub locals: BTreeSet<Ipv4Addr>,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            role: RouterRole::Standby,
+            services: BTreeMap::new(),
+            reals: BTreeMap::new(),
+            peer_hops: BTreeMap::new(),
+            locals: BTreeSet::new(),
+        }
+    }
+}
+
+/// A service and its schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceTable {
+    /// Number of the service, stable while it is configured.
+    pub id: u32,
+    /// Scheduler.
+    pub scheduler: Scheduler,
+    /// Its schedule: real server indices.
+    pub ring: Vec<u16>,
+    /// Position in `ring` of the next connection, when the ring is first installed. Not compared by reconcile: it
+    /// moves with every connection.
+    pub start: u64,
+}
