@@ -1,0 +1,169 @@
+//! Start and stop of `lbd`: everything is made here, in the order in which one part needs another.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
+use tracing::{info, warn};
+
+use crate::{
+    address,
+    announce::Announcer,
+    api::server,
+    config::{self, Config, Host},
+    datapath::{
+        Datapath as _,
+        kernel::{self, KernelDatapath},
+    },
+    director::{
+        Director, Parts, Stop,
+        command::DirectorHandle,
+        reload::{floating, targets},
+    },
+    ha, health, netlink,
+};
+
+/// Exit code for a configuration that is not valid.
+pub const EXIT_CONFIG: u8 = 2;
+
+/// Runs the daemon until a signal stops it.
+///
+/// # Errors
+/// When something that it needs is not there; the message is one line for the operator.
+pub async fn run(config_path: &Path) -> Result<ExitCode> {
+    let interfaces = netlink::interfaces().await.context("cannot list the interfaces")?;
+    let host = Host { interfaces: Some(interfaces) };
+    let config = match config::load(config_path, &host) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return Ok(ExitCode::from(EXIT_CONFIG));
+        }
+    };
+    // First of all the socket: it is what keeps a second lbd away from the data plane of the first.
+    let listener = server::bind(&config.daemon.socket)?;
+    let (targets, wanted) = watch::channel(targets(&config));
+    let watcher = netlink::watch(wanted).await.context("cannot watch the network")?;
+    let topology = watcher.topology.clone();
+    let (datapath, notices) = open_datapath(&config, &topology.borrow().links)?;
+    for notice in notices {
+        warn!("{notice}");
+    }
+    let resume = datapath.installed()?.role == lb_common::RouterRole::Active;
+    let pair = ha::driver::start(config.router.name.clone(), config.peer.clone(), config.hash(), resume).await?;
+    let (report, reports) = mpsc::channel(64);
+    let (handle, commands) = DirectorHandle::channel();
+    let mut director = Director::new(Parts {
+        config_path: config_path.to_owned(),
+        config,
+        datapath: Box::new(datapath),
+        pair,
+        checkers: health::Checkers::new(report),
+        reports,
+        announcer: Announcer::start(),
+        targets,
+        topology,
+        commands,
+    });
+    director.start();
+    let (closed, close) = tokio::sync::oneshot::channel::<()>();
+    let api = tokio::spawn(server::serve(listener, handle, async {
+        let _ = close.await;
+    }));
+    notify(&[sd_notify::NotifyState::Ready]);
+    info!("running");
+    let Stop::Planned = director.run(hangups()?, stop()?).await;
+    notify(&[sd_notify::NotifyState::Stopping]);
+    director.shutdown().await;
+    drop(closed);
+    api.abort();
+    drop(watcher);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Removes everything a daemon with this configuration leaves: addresses, links, maps.
+///
+/// # Errors
+/// When a part cannot be removed; the other parts are removed all the same.
+pub async fn teardown(config_path: &Path) -> Result<ExitCode> {
+    let config = match config::load(config_path, &Host { interfaces: None }) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return Ok(ExitCode::from(EXIT_CONFIG));
+        }
+    };
+    // A running daemon would put back what is removed here.
+    let listener = server::bind(&config.daemon.socket)?;
+    let floating: Vec<_> = floating(&config).into_iter().collect();
+    let addresses = address::reconcile(&floating, false).await;
+    let datapath = kernel::teardown(&config.daemon.pin_dir);
+    drop(listener);
+    let _ = std::fs::remove_file(&config.daemon.socket);
+    for change in addresses.as_ref().map(Vec::as_slice).unwrap_or_default() {
+        println!("{change}");
+    }
+    for line in datapath.as_ref().map(Vec::as_slice).unwrap_or_default() {
+        println!("{line}");
+    }
+    addresses.map_err(|error| anyhow!("{error}"))?;
+    datapath?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open_datapath(
+    config: &Config,
+    links: &BTreeMap<String, crate::topology::Link>,
+) -> Result<(KernelDatapath, Vec<String>)> {
+    let names: &BTreeSet<String> = &config.router.interfaces;
+    let mut interfaces = BTreeMap::new();
+    for name in names {
+        let link = links.get(name).ok_or_else(|| anyhow!("interface {name} does not exist"))?;
+        interfaces.insert(name.clone(), link.index);
+    }
+    let settings = kernel::Settings {
+        pin_dir: config.daemon.pin_dir.clone(),
+        limits: config.limits,
+        bpf_log: config.daemon.bpf_log,
+    };
+    Ok(KernelDatapath::open(&settings, &interfaces)?)
+}
+
+/// Fires for each SIGHUP.
+fn hangups() -> Result<mpsc::Receiver<()>> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            if sender.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+/// Resolves with the first SIGTERM or SIGINT.
+fn stop() -> Result<impl Future<Output = Stop>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Stop::Planned
+    })
+}
+
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    // Without systemd there is nobody to tell, and nothing to do about it.
+    let _ = sd_notify::notify(states);
+}

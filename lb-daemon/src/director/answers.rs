@@ -1,0 +1,125 @@
+//! How the director answers the API.
+
+use std::time::Instant;
+
+use lb_common::{IPPROTO_TCP, Reason, Verdict};
+
+use super::{Director, checks, command::Command, servers, status};
+use crate::{
+    api::{
+        server::ApiError,
+        types::{Connection, Done, ReasonCount, ServerChange, Stats, Status},
+    },
+    connections,
+    ha::engine::Role,
+};
+
+impl Director {
+    /// Performs one command. An answer that nobody waits for any more is dropped.
+    pub(super) async fn command(&mut self, command: Command) {
+        match command {
+            Command::Status(reply) => drop(reply.send(Ok(self.status()))),
+            Command::Stats(reply) => drop(reply.send(self.stats())),
+            Command::Connections(reply) => drop(reply.send(self.connection_list())),
+            Command::Failover(reply) => drop(reply.send(self.failover())),
+            Command::Server(change, reply) => drop(reply.send(self.change_server(&change))),
+            Command::Reload(reply) => {
+                let result = self.reload().await;
+                drop(reply.send(
+                    result.map(|message| Done { message }).map_err(|error| ApiError::conflict(&error)),
+                ));
+            }
+        }
+    }
+
+    fn status(&self) -> Status {
+        let role = self.parts.pair.role.borrow();
+        let trouble: Vec<String> = self.trouble.values().cloned().collect();
+        status::build(&status::Facts {
+            config: &self.parts.config,
+            role: (role.role.name(), &role.reason, Instant::now().duration_since(role.since).as_secs()),
+            peer: self.parts.config.peer.as_ref().map(|_| self.parts.pair.status()),
+            modes: self.parts.datapath.attach_modes(),
+            topology: &self.parts.topology.borrow(),
+            health: &self.health,
+            details: self.parts.checkers.details(),
+            overrides: &self.overrides,
+            connections: &self.connections,
+            counters: &self.counters,
+            rates: &self.estimator,
+            trouble: &trouble,
+        })
+    }
+
+    fn stats(&self) -> Result<Stats, ApiError> {
+        let counters = self.parts.datapath.reasons().map_err(|error| ApiError::internal(&error.to_string()))?;
+        let flows = self.parts.datapath.flows().map_err(|error| ApiError::internal(&error.to_string()))?;
+        let reasons = Reason::ALL
+            .iter()
+            .map(|reason| {
+                let counter = counters.get(reason).copied().unwrap_or_default();
+                ReasonCount {
+                    reason: reason.name().to_owned(),
+                    verdict: match reason.verdict() {
+                        Verdict::Pass => "pass",
+                        Verdict::Drop => "drop",
+                        Verdict::Send => "send",
+                    }
+                    .to_owned(),
+                    packets: counter.packets,
+                    bytes: counter.bytes,
+                }
+            })
+            .collect();
+        Ok(Stats { reasons, flow_entries: flows.len() as u64 })
+    }
+
+    fn connection_list(&self) -> Result<Vec<Connection>, ApiError> {
+        let internal = |error: crate::datapath::Error| ApiError::internal(&error.to_string());
+        let tables = self.parts.datapath.installed().map_err(internal)?;
+        let flows = self.parts.datapath.flows().map_err(internal)?;
+        let list = connections::list(&flows, &tables, self.parts.datapath.now());
+        Ok(list
+            .into_iter()
+            .map(|one| Connection {
+                protocol: if one.key.protocol == IPPROTO_TCP { "tcp" } else { "udp" }.to_owned(),
+                state: one.state.name().to_owned(),
+                expires_secs: one.expires.as_secs(),
+                source: one.source().to_string(),
+                virtual_address: one.virtual_address().to_string(),
+                destination: one.destination.to_string(),
+            })
+            .collect())
+    }
+
+    fn failover(&self) -> Result<Done, ApiError> {
+        match self.parts.pair.failover() {
+            Ok(message) => Ok(Done { message }),
+            Err(message) => Err(ApiError::conflict(&message)),
+        }
+    }
+
+    fn change_server(&mut self, change: &ServerChange) -> Result<Done, ApiError> {
+        let message = servers::change(&self.parts.config, &mut self.overrides, change).map_err(|error| {
+            match error {
+                servers::ChangeError::NoService(_) | servers::ChangeError::NoServer(_) => {
+                    ApiError::not_found(&error.to_string())
+                }
+                servers::ChangeError::Weight(_) => ApiError::bad_request(&error.to_string()),
+            }
+        })?;
+        tracing::info!("{message}");
+        let wanted = checks(&self.parts.config, &self.overrides);
+        self.health.retain(|id, _| wanted.contains_key(id));
+        self.parts.checkers.set(wanted);
+        self.replan();
+        Ok(Done { message })
+    }
+}
+
+impl Role {
+    /// Whether the addresses belong on this router in this role.
+    pub(super) const fn holds_addresses(self) -> bool {
+        matches!(self, Self::Active | Self::Leaving)
+    }
+}

@@ -1,0 +1,75 @@
+//! What the API asks of the director, and the handle by which it asks.
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::api::{
+    server::{ApiError, Backend},
+    types::{Connection, Done, ServerChange, Stats, Status},
+};
+
+/// Where an answer goes.
+pub type Reply<T> = oneshot::Sender<Result<T, ApiError>>;
+
+/// One request to the director.
+#[derive(Debug)]
+pub enum Command {
+    /// The router at a glance.
+    Status(Reply<Status>),
+    /// Counters by reason.
+    Stats(Reply<Stats>),
+    /// Every connection.
+    Connections(Reply<Vec<Connection>>),
+    /// Give the role to the peer.
+    Failover(Reply<Done>),
+    /// Change real servers.
+    Server(ServerChange, Reply<Done>),
+    /// Read the configuration file again.
+    Reload(Reply<Done>),
+}
+
+/// The API's side of the director.
+#[derive(Clone, Debug)]
+pub struct DirectorHandle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl DirectorHandle {
+    /// A handle and the end that the director reads. A few requests may wait; more make the API wait.
+    pub fn channel() -> (Self, mpsc::Receiver<Command>) {
+        let (commands, receiver) = mpsc::channel(16);
+        (Self { commands }, receiver)
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, ApiError> {
+        let (reply, answer) = oneshot::channel();
+        let stopping = || ApiError::internal("lbd is stopping");
+        self.commands.send(command(reply)).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())?
+    }
+}
+
+impl Backend for DirectorHandle {
+    async fn status(&self) -> Result<Status, ApiError> {
+        self.ask(Command::Status).await
+    }
+
+    async fn stats(&self) -> Result<Stats, ApiError> {
+        self.ask(Command::Stats).await
+    }
+
+    async fn connections(&self) -> Result<Vec<Connection>, ApiError> {
+        self.ask(Command::Connections).await
+    }
+
+    async fn failover(&self) -> Result<Done, ApiError> {
+        self.ask(Command::Failover).await
+    }
+
+    async fn change_server(&self, change: ServerChange) -> Result<Done, ApiError> {
+        self.ask(|reply| Command::Server(change, reply)).await
+    }
+
+    async fn reload(&self) -> Result<Done, ApiError> {
+        self.ask(Command::Reload).await
+    }
+}

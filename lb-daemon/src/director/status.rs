@@ -1,0 +1,164 @@
+//! The router at a glance: from everything the director knows to what the API shows. Pure.
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use lb_common::{IPPROTO_TCP, Method, RealCounters};
+
+use crate::{
+    api::types::{
+        AddressStatus, InterfaceStatus, PeerStatus, RealStatus, ServiceStatus, Status, Totals,
+    },
+    config::{Config, Real, Service},
+    connections::Counts,
+    director::{rates::Estimator, reload::floating, servers::real_id},
+    plan::{Override, RealId},
+    topology::Topology,
+};
+
+/// What a status is made of.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// Configuration in force.
+    pub config: &'a Config,
+    /// Role, the sentence that explains it, and seconds since it was taken.
+    pub role: (&'a str, &'a str, u64),
+    /// The pair.
+    pub peer: Option<PeerStatus>,
+    /// How the program is attached, by interface.
+    pub modes: BTreeMap<String, &'static str>,
+    /// The network.
+    pub topology: &'a Topology,
+    /// Measured health.
+    pub health: &'a BTreeMap<RealId, bool>,
+    /// What the last check of each server said.
+    pub details: BTreeMap<RealId, String>,
+    /// The operator's changes.
+    pub overrides: &'a BTreeMap<RealId, Override>,
+    /// Connections of each server.
+    pub connections: &'a BTreeMap<RealId, Counts>,
+    /// Counters of each server.
+    pub counters: &'a BTreeMap<RealId, RealCounters>,
+    /// Rates of each server.
+    pub rates: &'a Estimator,
+    /// What went wrong in the director and still stands.
+    pub trouble: &'a [String],
+}
+
+/// Puts a status together.
+pub fn build(facts: &Facts<'_>) -> Status {
+    let (role, reason, since_secs) = facts.role;
+    let mut status = Status {
+        router: facts.config.router.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        role: role.to_owned(),
+        reason: reason.to_owned(),
+        since_secs,
+        peer: facts.peer.clone(),
+        interfaces: facts
+            .modes
+            .iter()
+            .map(|(name, mode)| InterfaceStatus { name: name.clone(), mode: (*mode).to_owned() })
+            .collect(),
+        addresses: addresses(facts),
+        services: facts.config.services.iter().map(|one| service(facts, one)).collect(),
+        warnings: facts.trouble.to_vec(),
+    };
+    let warnings = warnings(facts, &status);
+    status.warnings.extend(warnings);
+    status
+}
+
+fn addresses(facts: &Facts<'_>) -> Vec<AddressStatus> {
+    floating(facts.config)
+        .into_iter()
+        .map(|vip| AddressStatus {
+            address: vip.address.to_string(),
+            present: facts.topology.locals.contains(&vip.address.addr()),
+            interface: vip.interface,
+        })
+        .collect()
+}
+
+fn service(facts: &Facts<'_>, service: &Service) -> ServiceStatus {
+    ServiceStatus {
+        name: service.name.clone(),
+        protocol: if service.key.protocol == IPPROTO_TCP { "tcp" } else { "udp" }.to_owned(),
+        address: Ipv4Addr::from(service.key.address),
+        port: service.key.port,
+        scheduler: service.scheduler.name().to_owned(),
+        reals: service.reals.iter().map(|one| real(facts, service, one)).collect(),
+    }
+}
+
+fn real(facts: &Facts<'_>, service: &Service, real: &Real) -> RealStatus {
+    let id = real_id(service, real);
+    let change = facts.overrides.get(&id).copied().unwrap_or_default();
+    let weight = change.weight.unwrap_or(real.weight);
+    let connections = facts.connections.get(&id).copied().unwrap_or_default();
+    let counters = facts.counters.get(&id).copied().unwrap_or_default();
+    RealStatus {
+        name: real.name.clone(),
+        address: real.address,
+        port: real.port,
+        method: match real.method {
+            Method::Nat => "nat",
+            Method::Direct => "direct",
+        }
+        .to_owned(),
+        state: state(service, facts.health.get(&id).copied(), change, weight).to_owned(),
+        detail: facts.details.get(&id).cloned().unwrap_or_default(),
+        weight,
+        configured_weight: real.weight,
+        reachable: facts.topology.next_hops.contains_key(&real.address),
+        active_connections: connections.active,
+        inactive_connections: connections.inactive,
+        totals: totals(&counters),
+        rates: facts.rates.rates(&id),
+    }
+}
+
+fn state(service: &Service, healthy: Option<bool>, change: Override, weight: u32) -> &'static str {
+    let healthy = if service.check.is_none() { Some(true) } else { healthy };
+    match (change, healthy) {
+        (Override { disabled: true, .. }, _) => "disabled",
+        (Override { drained: true, .. }, _) => "drained",
+        (_, None) => "unchecked",
+        (_, Some(false)) => "down",
+        (_, Some(true)) if weight == 0 => "quiesced",
+        (_, Some(true)) => "up",
+    }
+}
+
+fn totals(counters: &RealCounters) -> Totals {
+    let RealCounters { connections, in_packets, in_bytes, out_packets, out_bytes } = *counters;
+    Totals { connections, in_packets, out_packets, in_bytes, out_bytes }
+}
+
+fn warnings(facts: &Facts<'_>, status: &Status) -> Vec<String> {
+    let mut lines = Vec::new();
+    for interface in status.interfaces.iter().filter(|interface| interface.mode != "native") {
+        lines.push(format!("{}: the XDP program runs in generic mode, slower than native", interface.name));
+    }
+    for name in &facts.config.router.interfaces {
+        match facts.topology.links.get(name) {
+            None => lines.push(format!("{name}: the interface is gone")),
+            Some(link) if !link.up => lines.push(format!("{name}: the link is down")),
+            Some(_) => {}
+        }
+    }
+    for service in &status.services {
+        if !service.reals.iter().any(|real| real.state == "up" && real.reachable) {
+            lines.push(format!("service {}: no real server takes new connections", service.name));
+        }
+        for real in service.reals.iter().filter(|real| !real.reachable) {
+            lines.push(format!("real server {}: no next hop, is there a route and does it answer ARP?", real.name));
+        }
+    }
+    for address in &status.addresses {
+        let wanted = status.role == "active";
+        if wanted && !address.present {
+            lines.push(format!("{} is missing on {}", address.address, address.interface));
+        }
+    }
+    lines
+}
