@@ -1,8 +1,23 @@
-//! The validated configuration. What stands here is right: [`check`] has turned every mistake of the file into an
+//! The validated configuration. What stands here is right: [`parse`] has turned every mistake of the file into an
 //! error before, all of them at once.
+//!
+//! The text goes through `decode` into the tables of `raw` (what each key holds), and through `check` into the types
+//! below (what the keys mean together).
 
-pub mod check;
-pub mod raw;
+mod check;
+mod decode;
+mod errors;
+mod fingerprint;
+mod load;
+mod raw;
+mod suggest;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use errors::{Error, Errors};
+pub use load::{Host, load, parse};
 
 use std::{collections::BTreeSet, net::Ipv4Addr, path::PathBuf, time::Duration};
 
@@ -226,4 +241,10 @@ pub enum BpfLog {
     Info,
     /// Every packet that is ours.
     Debug,
+}
+
+impl Default for Daemon {
+    fn default() -> Self {
+        Self { pin_dir: "/sys/fs/bpf/lbd".into(), socket: "/run/lbd/lbd.sock".into(), bpf_log: BpfLog::Off }
+    }
 }

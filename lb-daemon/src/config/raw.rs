@@ -1,1 +1,129 @@
-//! Empty so far.
+//! The file as it is written: every table with its keys, and what each key holds. Defaults and what one key means for
+//! another are [`check`](super::check)'s.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use lb_common::{Method, Scheduler};
+
+use super::{
+    BpfLog,
+    decode::{List, table},
+    values::{
+        AbsolutePath, CheckType, FailbackWord, Interface, Name, Port, Protocol, RequestHost, RequestPath,
+        Secret, SomeText, Span, Status, Text, Whole,
+    },
+};
+
+table! {
+    /// The document.
+    File {
+        required router: Router,
+        optional peer: Peer,
+        optional vip: List<Vip>,
+        optional service: List<Service>,
+        optional limits: Limits,
+        optional daemon: Daemon,
+    }
+}
+
+table! {
+    /// `[router]`
+    Router {
+        optional name: Name,
+        required interfaces: List<Interface>,
+        optional nat_router: Vip,
+    }
+}
+
+table! {
+    /// `[[vip]]`, and `nat_router` of `[router]`.
+    Vip {
+        required address: Ipv4Net,
+        required interface: Interface,
+    }
+}
+
+table! {
+    /// `[peer]`
+    Peer {
+        optional priority: Whole<u8, 1, 255>,
+        optional interval: Span<20, 60_000>,
+        optional dead_after: Span<60, 3_600_000>,
+        optional failback: FailbackWord,
+        optional failback_delay: Span<0, 3_600_000>,
+        optional port: Port,
+        optional key: Secret,
+        optional key_file: AbsolutePath,
+        required paths: List<HeartbeatPath>,
+    }
+}
+
+table! {
+    /// An element of `paths` of `[peer]`.
+    HeartbeatPath {
+        required local: Ipv4Addr,
+        required remote: Ipv4Addr,
+    }
+}
+
+table! {
+    /// `[[service]]`
+    Service {
+        required name: Name,
+        required address: Ipv4Addr,
+        required port: Port,
+        optional protocol: Protocol,
+        optional scheduler: Scheduler,
+        optional check: Check,
+        optional real: List<Real>,
+    }
+}
+
+table! {
+    /// `check` of `[[service]]`
+    Check {
+        required kind as "type": CheckType,
+        optional send: Text,
+        optional expect: SomeText,
+        optional expect_regex: SomeText,
+        optional path: RequestPath,
+        optional host: RequestHost,
+        optional status: Status,
+        optional body: SomeText,
+        optional port: Port,
+        optional interval: Span<100, 3_600_000>,
+        optional timeout: Span<10, 3_600_000>,
+        optional rise: Whole<u32, 1, 100>,
+        optional fall: Whole<u32, 1, 100>,
+    }
+}
+
+table! {
+    /// `[[service.real]]`
+    Real {
+        optional name: Name,
+        required address: Ipv4Addr,
+        optional port: Port,
+        optional weight: Whole<u32, 0, 65_535>,
+        optional method: Method,
+    }
+}
+
+table! {
+    /// `[limits]`
+    Limits {
+        optional flows: Whole<u32, 1024, 67_108_864>,
+        optional services: Whole<u32, 1, 4096>,
+        optional reals: Whole<u32, 1, 65_535>,
+    }
+}
+
+table! {
+    /// `[daemon]`
+    Daemon {
+        optional pin_dir: AbsolutePath,
+        optional socket: AbsolutePath,
+        optional bpf_log: BpfLog,
+    }
+}

@@ -1,0 +1,153 @@
+//! `[peer]`
+
+use std::{io, path::Path, time::Duration};
+
+use humantime::format_duration;
+
+use super::{all, unique::Unique};
+use crate::config::{
+    Failback, HeartbeatPath, Key, Peer,
+    decode::{At, Field},
+    errors::Report,
+    raw,
+    values::{FailbackWord, Span, Whole},
+};
+
+const PRIORITY: u8 = 100;
+const INTERVAL: Duration = Duration::from_millis(200);
+const DEAD_AFTER: Duration = Duration::from_secs(1);
+const FAILBACK_DELAY: Duration = Duration::from_secs(5);
+/// The port on which pulse of the Red Hat Load Balancer Add-On sends its heartbeats.
+const PORT: u16 = 539;
+
+/// Shortest key, in bytes: 128 bits.
+const KEY_MIN: usize = 16;
+
+/// Intervals that must be lost at least before the peer is taken for dead.
+const LOST_INTERVALS: u32 = 3;
+
+/// `[peer]`
+pub(super) fn peer(
+    peer: &At<raw::Peer>,
+    read_key: &dyn Fn(&Path) -> io::Result<String>,
+    report: &mut Report,
+) -> Option<Peer> {
+    let table = &peer.value;
+    let times = times(table, report);
+    let failback = failback(table, report);
+    let key = key(peer, read_key, report);
+    let paths = paths(table, report);
+    let (interval, dead_after) = times?;
+    Some(Peer {
+        priority: table.priority.or(Whole(PRIORITY))?.0,
+        interval,
+        dead_after,
+        failback: failback?,
+        port: table.port.or(Whole(PORT))?.0,
+        key: key?,
+        paths: paths?,
+    })
+}
+
+/// `interval` and `dead_after`, and whether they go together.
+fn times(table: &raw::Peer, report: &mut Report) -> Option<(Duration, Duration)> {
+    let interval = table.interval.or(Span(INTERVAL))?.0;
+    let dead_after = table.dead_after.or(Span(DEAD_AFTER))?.0;
+    let least = interval * LOST_INTERVALS;
+    if dead_after < least {
+        // At least one of them stands in the file: the defaults go together.
+        let line = table.dead_after.at().map(|at| at.line).or(table.interval.at().map(|at| at.line))?;
+        let by_default = if table.dead_after.get().is_none() { " by default" } else { "" };
+        report.wrong(
+            line,
+            format_args!("peer.dead_after is {}{by_default}", format_duration(dead_after)),
+            format_args!("at least {LOST_INTERVALS} times peer.interval, {}", format_duration(least)),
+        );
+        return None;
+    }
+    Some((interval, dead_after))
+}
+
+/// `failback` and `failback_delay`.
+fn failback(table: &raw::Peer, report: &mut Report) -> Option<Failback> {
+    let word = table.failback.or(FailbackWord::Manual)?;
+    let delay = table.failback_delay.optional()?.map_or(FAILBACK_DELAY, |delay| delay.0);
+    match word {
+        FailbackWord::Auto => Some(Failback::Auto { delay }),
+        FailbackWord::Manual => {
+            if let Some(At { line, .. }) = table.failback_delay.at() {
+                report.wrong(line, "peer.failback_delay has no effect", "it only with failback = \"auto\"");
+                return None;
+            }
+            Some(Failback::Manual)
+        }
+    }
+}
+
+/// `key`, or what `key_file` holds. Neither ever shows in a message.
+fn key(
+    peer: &At<raw::Peer>,
+    read_key: &dyn Fn(&Path) -> io::Result<String>,
+    report: &mut Report,
+) -> Option<Key> {
+    let (source, line, text) = match (&peer.value.key, &peer.value.key_file) {
+        (Field::Bad, _) | (_, Field::Bad) => return None,
+        (Field::Absent, Field::Absent) => {
+            report.wrong(peer.line, "peer.key_file is missing", "peer.key_file, or peer.key");
+            return None;
+        }
+        (Field::Set(_), Field::Set(file)) => {
+            report.wrong(file.line, "both peer.key and peer.key_file are given", "one of them");
+            return None;
+        }
+        (Field::Set(key), Field::Absent) => ("peer.key", key.line, key.value.0.clone()),
+        (Field::Absent, Field::Set(file)) => match read_key(&file.value.0) {
+            Ok(text) => ("peer.key_file", file.line, text),
+            Err(error) => {
+                let path = file.value.0.display();
+                report.wrong(
+                    file.line,
+                    format_args!("{path} cannot be read: {error}"),
+                    "a file that holds the key",
+                );
+                return None;
+            }
+        },
+    };
+    let key = text.trim_end_matches(['\r', '\n']).as_bytes();
+    if key.len() < KEY_MIN {
+        let what = format!("{source} holds a key of {} bytes", key.len());
+        report.wrong(line, what, format_args!("at least {KEY_MIN} bytes"));
+        return None;
+    }
+    Some(Key(key.to_vec()))
+}
+
+/// `paths`: at least one, and no address on two of them, for then they would not be two ways.
+fn paths(table: &raw::Peer, report: &mut Report) -> Option<Vec<HeartbeatPath>> {
+    let list = table.paths.at()?;
+    if list.value.items.is_empty() && list.value.complete {
+        report.wrong(list.line, "peer.paths is empty", "at least one path");
+        return None;
+    }
+    let (mut locals, mut remotes) = (Unique::new(), Unique::new());
+    let paths = all(list.value.items.iter().map(|At { value: path, .. }| {
+        for (end, seen, field) in
+            [("local", &mut locals, &path.local), ("remote", &mut remotes, &path.remote)]
+        {
+            if let Some(At { value: address, line }) = field.at()
+                && let Some(first) = seen.claim(*address, line)
+            {
+                let what = format!("peer.paths.{end} is {address} on two paths (line {first})");
+                report.wrong(line, what, "another address on each path");
+            }
+        }
+        let (local, remote) = (path.local.at()?, path.remote.at()?);
+        if local.value == remote.value {
+            let what = format!("peer.paths.remote is {}, like local", remote.value);
+            report.wrong(remote.line, what, "an address of the other router");
+        }
+        Some(HeartbeatPath { local: *local.value, remote: *remote.value })
+    }));
+    paths.filter(|_| list.value.complete)
+}

@@ -1,0 +1,87 @@
+//! `[router]` and `[[vip]]`.
+
+use std::collections::BTreeSet;
+
+use super::{all, unique::Unique};
+use crate::config::{
+    Host, Router, Vip,
+    decode::{At, Field},
+    errors::Report,
+    load::host_name,
+    raw,
+    values::Interface,
+};
+
+/// `[router]`
+pub(super) fn router(file: &raw::File, host: &Host, report: &mut Report) -> Option<Router> {
+    let At { value: table, line } = file.router.at()?;
+    let name = match &table.name {
+        Field::Absent => host_name()
+            .map_err(|error| {
+                let what = format!("router.name is missing, and the host's name cannot be read ({error})");
+                report.wrong(line, what, "a name");
+            })
+            .ok(),
+        Field::Bad => None,
+        Field::Set(name) => Some(name.value.0.clone()),
+    };
+    let interfaces = interfaces(table, host, report);
+    let nat_router = match &table.nat_router {
+        Field::Absent => Some(None),
+        Field::Bad => None,
+        Field::Set(address) => moving_address("router.nat_router", &address.value, table, report).map(Some),
+    };
+    Some(Router { name: name?, interfaces: interfaces?, nat_router: nat_router? })
+}
+
+/// `interfaces` of `[router]`: at least one, none twice, all of them there.
+fn interfaces(table: &raw::Router, host: &Host, report: &mut Report) -> Option<BTreeSet<String>> {
+    let list = table.interfaces.at()?;
+    if list.value.items.is_empty() && list.value.complete {
+        report.wrong(list.line, "router.interfaces is empty", "at least one network interface");
+    }
+    let mut seen = Unique::new();
+    for At { value: Interface(name), line } in &list.value.items {
+        if let Some(first) = seen.claim(name, *line) {
+            report.wrong(
+                *line,
+                format_args!("router.interfaces has \"{name}\" twice (line {first})"),
+                "each once",
+            );
+        }
+        if let Some(known) = host.interfaces.as_ref().filter(|known| !known.contains(name)) {
+            let known = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            report.wrong(
+                *line,
+                format_args!("router.interfaces: there is no network interface \"{name}\""),
+                format_args!("one of {known}"),
+            );
+        }
+    }
+    Some(list.value.items.iter().map(|item| item.value.0.clone()).collect())
+}
+
+/// `[[vip]]`
+pub(super) fn vips(file: &raw::File, report: &mut Report) -> Option<Vec<Vip>> {
+    let router = file.router.get();
+    let vips = all(file.vip.items().iter().map(|vip| moving_address("vip", &vip.value, router?, report)));
+    vips.filter(|_| file.vip.is_complete())
+}
+
+/// An address that moves with the role: its interface must be one that the program is attached to.
+fn moving_address(path: &str, vip: &raw::Vip, router: &raw::Router, report: &mut Report) -> Option<Vip> {
+    let interface = vip.interface.at();
+    let attached = router.interfaces.items();
+    if let Some(At { value: Interface(name), line }) = interface
+        && router.interfaces.is_complete()
+        && !attached.iter().any(|item| item.value.0 == *name)
+    {
+        let names: Vec<&str> = attached.iter().map(|item| item.value.0.as_str()).collect();
+        report.wrong(
+            line,
+            format_args!("{path}.interface is \"{name}\""),
+            format_args!("one of router.interfaces: {}", names.join(", ")),
+        );
+    }
+    Some(Vip { address: *vip.address.get()?, interface: interface?.value.0.clone() })
+}

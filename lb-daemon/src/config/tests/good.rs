@@ -1,0 +1,108 @@
+//! Good files.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use lb_common::{IPPROTO_TCP, IPPROTO_UDP, Method, Scheduler, ServiceKey};
+
+use super::{PAIR, SINGLE, read};
+use crate::config::{
+    BpfLog, Check, Daemon, Expect, Failback, HeartbeatPath, Host, Limits, Probe, Vip, load::host_name, parse,
+};
+
+#[test]
+fn the_smallest_file_gets_every_default() {
+    let config = read(SINGLE).unwrap();
+    assert_eq!(config.router.name, host_name().unwrap());
+    assert_eq!(config.peer, None);
+    assert_eq!((config.limits, &config.daemon), (Limits::default(), &Daemon::default()));
+    assert_eq!(config.vips, [Vip { address: "192.0.2.10/32".parse().unwrap(), interface: "eth0".into() }]);
+    let [web] = &config.services[..] else { panic!("{:?}", config.services) };
+    assert_eq!(web.key, ServiceKey::new(IPPROTO_TCP, [192, 0, 2, 10], 80));
+    assert_eq!(web.scheduler, Scheduler::WeightedRoundRobin);
+    let http = Probe::Http { path: "/".into(), host: None, status: 200..=399, body: None };
+    assert_eq!(web.check, Some(Check { probe: http, ..tcp_default() }));
+    let real = &web.reals[0];
+    assert_eq!((real.name.as_str(), real.port, real.weight), ("10.11.12.21:80", 80, 1));
+    assert_eq!((real.address, real.method), (Ipv4Addr::new(10, 11, 12, 21), Method::Nat));
+}
+
+#[test]
+fn a_pair_says_everything() {
+    let config = read(PAIR).unwrap();
+    let peer = config.peer.unwrap();
+    assert_eq!(config.router.name, "lvs1");
+    assert_eq!(config.router.nat_router.unwrap().address.to_string(), "10.11.12.10/24");
+    assert_eq!((peer.priority, peer.port), (150, 539));
+    assert_eq!((peer.interval, peer.dead_after), (Duration::from_millis(200), Duration::from_secs(1)));
+    assert_eq!(peer.failback, Failback::Auto { delay: Duration::from_secs(5) });
+    assert_eq!(peer.key.0, b"0123456789abcdef");
+    let second = HeartbeatPath { local: Ipv4Addr::new(10, 11, 12, 2), remote: Ipv4Addr::new(10, 11, 12, 3) };
+    assert_eq!((peer.paths.len(), &peer.paths[1]), (2, &second));
+    assert_eq!((config.limits.flows, config.limits.services), (1_048_576, 256));
+    assert_eq!(config.daemon.bpf_log, BpfLog::Warn);
+    let [web, mail, dns] = &config.services[..] else { panic!("{:?}", config.services) };
+    assert_eq!((web.reals[0].weight, web.reals[1].weight, web.reals[0].port), (2, 1, 8080));
+    let probe = Probe::SendExpect { send: b"QUIT\r\n".to_vec(), expect: Expect::Prefix(b"220 ".to_vec()) };
+    assert_eq!(mail.check.as_ref().unwrap().probe, probe);
+    assert_eq!((mail.scheduler, mail.reals[0].method), (Scheduler::SourceHash, Method::Direct));
+    assert_eq!(dns.key, ServiceKey::new(IPPROTO_UDP, [192, 0, 2, 11], 53));
+    assert_eq!(dns.check, Some(Check { port: Some(53), ..tcp_default() }));
+}
+
+#[test]
+fn checks_follow_the_protocol_where_none_is_given() {
+    assert_eq!(check_of("").unwrap(), tcp_default());
+    assert_eq!(check_of("protocol = \"udp\""), None);
+    assert_eq!(check_of("check = { type = \"none\" }"), None);
+}
+
+#[test]
+fn a_short_interval_shortens_the_default_timeout() {
+    let check = check_of("check = { type = \"connect\", interval = \"500ms\" }").unwrap();
+    assert_eq!((check.interval, check.timeout), (Duration::from_millis(500), Duration::from_millis(500)));
+}
+
+#[test]
+fn a_regular_expression_is_compiled() {
+    let check = check_of(r#"check = { type = "send_expect", expect_regex = "^2[0-9]{2}" }"#).unwrap();
+    let regex = Expect::Regex(regex::bytes::Regex::new("^2[0-9]{2}").unwrap());
+    assert_eq!(check.probe, Probe::SendExpect { send: vec![], expect: regex });
+}
+
+#[test]
+fn peers_get_every_default() {
+    let config = read(
+        "[router]\ninterfaces = [\"eth0\"]\n[peer]\nkey = \"0123456789abcdef\"\n\
+         paths = [{ local = \"192.0.2.2\", remote = \"192.0.2.3\" }]",
+    );
+    let peer = config.unwrap().peer.unwrap();
+    assert_eq!((peer.priority, peer.port, peer.failback), (100, 539, Failback::Manual));
+    assert_eq!((peer.interval, peer.dead_after), (Duration::from_millis(200), Duration::from_secs(1)));
+}
+
+#[test]
+fn a_file_without_services_is_a_start() {
+    assert_eq!(read("[router]\ninterfaces = [\"eth0\"]").unwrap().services, []);
+}
+
+#[test]
+fn interfaces_that_exist_are_accepted() {
+    let host = Host { interfaces: Some(["lo", "eth0", "eth1"].map(String::from).into()) };
+    let config = parse(SINGLE, "lbd.toml", &host, &|_| unreachable!("no key file is named")).unwrap();
+    assert_eq!(config.router.interfaces, ["eth0", "eth1"].map(String::from).into());
+}
+
+/// The check of a service that says `line`.
+fn check_of(line: &str) -> Option<Check> {
+    let text = format!(
+        "[router]\ninterfaces = [\"eth0\"]\n[[vip]]\naddress = \"192.0.2.10\"\ninterface = \"eth0\"\n\
+         [[service]]\nname = \"web\"\naddress = \"192.0.2.10\"\nport = 80\n{line}\n"
+    );
+    read(&text).unwrap().services.remove(0).check
+}
+
+/// The check that a TCP service has by itself.
+fn tcp_default() -> Check {
+    let (interval, timeout) = (Duration::from_secs(2), Duration::from_secs(1));
+    Check { probe: Probe::Connect, port: None, interval, timeout, rise: 2, fall: 2 }
+}
