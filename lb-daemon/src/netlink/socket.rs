@@ -90,7 +90,8 @@ impl Requests {
     }
 
     /// Has the kernel resolve a neighbour and keep it resolved: a managed entry. `NTF_USE` beside it resolves once on
-    /// kernels before 5.16, which ignore the managed flag; the mark as learned keeps the entry from being collected.
+    /// kernels before 5.16, which ignore the managed flag. Marked as learned, the entry is neither collected nor
+    /// counted against the size of the table (`gc_thresh3`).
     pub(crate) async fn keep(&self, hop: Hop) -> Result<(), Error> {
         let mut request = self
             .handle
@@ -207,5 +208,31 @@ async fn done<T>(
         }
         Ok(Err(other)) => Err(Error::Broken { action, reason: other.to_string() }),
         Err(_) => Err(Error::Broken { action, reason: format!("no answer within {ANSWER:?}") }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtnetlink::packet_core::NetlinkHeader;
+
+    use super::*;
+
+    #[test]
+    fn neighbour_notifications_are_told_apart() {
+        let added = RouteNetlinkMessage::NewNeighbour(NeighbourMessage::default());
+        let removed = RouteNetlinkMessage::DelNeighbour(NeighbourMessage::default());
+        assert!(matches!(of(NetlinkPayload::InnerMessage(added)), Event::Neighbour(_, Presence::Present)));
+        assert!(matches!(of(NetlinkPayload::InnerMessage(removed)), Event::Neighbour(_, Presence::Gone)));
+    }
+
+    #[test]
+    fn lost_notifications_and_all_others_are_a_reason_to_read_again() {
+        let link = RouteNetlinkMessage::NewLink(LinkMessage::default());
+        assert!(matches!(of(NetlinkPayload::InnerMessage(link)), Event::Other));
+        assert!(matches!(of(NetlinkPayload::Overrun(vec![])), Event::Other));
+    }
+
+    fn of(payload: NetlinkPayload<RouteNetlinkMessage>) -> Event {
+        event(NetlinkMessage::new(NetlinkHeader::default(), payload))
     }
 }

@@ -48,6 +48,7 @@ impl Watcher {
         let (sender, topology) = watch::channel(Topology::default());
         let mut driver = Driver {
             kernel: Some(Kernel::open()?),
+            failing: false,
             targets,
             ticks,
             snapshot: Snapshot::default(),
@@ -98,6 +99,8 @@ enum Effect {
 struct Driver {
     /// The sockets; `None` after a failure, until the next tick.
     kernel: Option<Kernel>,
+    /// Whether the last failure is still the latest news.
+    failing: bool,
     targets: watch::Receiver<BTreeSet<Ipv4Addr>>,
     ticks: Interval,
     snapshot: Snapshot,
@@ -111,15 +114,29 @@ impl Driver {
         loop {
             let result = match self.wake().await {
                 Wake::Event(event) => self.burst(event).await,
-                Wake::Deaf => self.lost(),
+                Wake::Deaf => Err(deaf()),
                 Wake::Tick => self.tick().await,
                 Wake::Targets => self.refresh().await,
                 Wake::End => return,
             };
-            if let Err(error) = result
-                && self.kernel.take().is_some()
-            {
-                warn!("the network is not watched: {error}");
+            self.note(result);
+        }
+    }
+
+    /// Gives the sockets up after a failure, and logs what is new.
+    fn note(&mut self, result: Result<(), Error>) {
+        match result {
+            Ok(()) if self.failing && self.kernel.is_some() => {
+                self.failing = false;
+                info!("the network is watched again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.kernel = None;
+                if !self.failing {
+                    warn!("the network is not watched: {error}");
+                }
+                self.failing = true;
             }
         }
     }
@@ -132,16 +149,10 @@ impl Driver {
         }
     }
 
-    fn lost(&self) -> Result<(), Error> {
-        let reason = "the socket was closed".to_owned();
-        Err(Error::Broken { action: "hear notifications".to_owned(), reason })
-    }
-
     async fn tick(&mut self) -> Result<(), Error> {
         self.asked.clear();
         if self.kernel.is_none() {
             self.kernel = Some(Kernel::open()?);
-            info!("the network is watched again");
         }
         self.refresh().await
     }
@@ -151,7 +162,9 @@ impl Driver {
     async fn burst(&mut self, first: Event) -> Result<(), Error> {
         let mut effect = self.apply(first);
         let end = Instant::now() + COALESCE;
-        while let Some(kernel) = &mut self.kernel
+        // The clock is asked too: a storm has always another notification ready.
+        while Instant::now() < end
+            && let Some(kernel) = &mut self.kernel
             && let Ok(Some(event)) = timeout_at(end, kernel.events.next()).await
         {
             effect = effect.max(self.apply(event));
@@ -202,6 +215,10 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+fn deaf() -> Error {
+    Error::Broken { action: "hear notifications".to_owned(), reason: "the socket was closed".to_owned() }
 }
 
 /// The next notification; never, without a socket.
