@@ -1,1 +1,148 @@
-//! Empty so far.
+//! Gratuitous ARP: tells the segment which router holds a virtual address now. [`arp`] is the frame, [`schedule`]
+//! decides when, and the [`Announcer`] sends.
+
+pub mod arp;
+pub mod schedule;
+mod socket;
+
+use std::{collections::BTreeMap, io, time::Duration};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
+use tracing::{info, warn};
+
+use self::{
+    arp::{Announcement, Form},
+    schedule::Schedule,
+    socket::FrameSocket,
+};
+use crate::config::Vip;
+
+/// Addresses announced between two pauses. With [`PAUSE`] it bounds the rate at 16000 addresses per second, and leaves
+/// room in the shortest transmit queues in use (64 descriptors).
+const BATCH: usize = 16;
+
+/// Pause between two batches.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// What is announced: address, interface index and own MAC address. `None` on standby.
+type Order = Option<Vec<(Vip, u32, [u8; 6])>>;
+
+/// Announces addresses for as long as this router is active.
+#[derive(Debug)]
+pub struct Announcer {
+    order: watch::Sender<Order>,
+}
+
+/// Starts an announcer, on standby. It ends when the [`Announcer`] is dropped. Must be called within a tokio runtime.
+pub fn start() -> Announcer {
+    let (order, orders) = watch::channel(None);
+    tokio::spawn(run(orders));
+    Announcer { order }
+}
+
+impl Announcer {
+    /// Announces these addresses, with their interface index and own MAC address there: a burst now, then a refresh
+    /// now and then. Restarts the burst when it is called again.
+    pub fn active(&self, addresses: Vec<(Vip, u32, [u8; 6])>) {
+        self.order.send_replace(Some(addresses));
+    }
+
+    /// Stops. No frame is sent any more once this has returned.
+    pub fn standby(&self) {
+        self.order.send_replace(None);
+    }
+}
+
+/// Follows orders until the announcer is gone.
+async fn run(mut orders: watch::Receiver<Order>) {
+    let mut sender = Sender::default();
+    loop {
+        let active = orders.borrow_and_update().is_some();
+        let announcing = async {
+            if active {
+                sender.announce(&orders).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut changes = orders.clone();
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = announcing => {}
+        }
+    }
+}
+
+/// Sends, and remembers what went wrong.
+#[derive(Default)]
+struct Sender {
+    socket: Option<FrameSocket>,
+    /// The last error of each interface that fails now.
+    failing: BTreeMap<String, String>,
+}
+
+impl Sender {
+    /// Announces on schedule, for ever.
+    async fn announce(&mut self, orders: &watch::Receiver<Order>) {
+        let mut schedule = Schedule::start(Instant::now().into_std());
+        loop {
+            sleep_until(Instant::from_std(schedule.next_deadline())).await;
+            if schedule.poll(Instant::now().into_std()) {
+                self.round(orders).await;
+            }
+        }
+    }
+
+    /// Announces every address once, in both forms.
+    async fn round(&mut self, orders: &watch::Receiver<Order>) {
+        let mut first = 0;
+        while self.batch(orders, first) {
+            first += BATCH;
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Announces the addresses from number `first` on; true if more are left. The order is borrowed meanwhile, so that
+    /// [`Announcer::standby`] waits for it, and nothing leaves afterwards.
+    fn batch(&mut self, orders: &watch::Receiver<Order>, first: usize) -> bool {
+        let order = orders.borrow();
+        let Some(addresses) = order.as_ref() else { return false };
+        for (vip, ifindex, mac) in addresses.iter().skip(first).take(BATCH) {
+            let announcement = Announcement { address: vip.address.addr(), mac: *mac };
+            let result = self.send(*ifindex, announcement);
+            self.note(&vip.interface, result);
+        }
+        addresses.len() > first.saturating_add(BATCH)
+    }
+
+    fn send(&mut self, ifindex: u32, announcement: Announcement) -> io::Result<()> {
+        let socket = match &mut self.socket {
+            Some(socket) => socket,
+            none => none.insert(FrameSocket::open()?),
+        };
+        for form in [Form::Request, Form::Reply] {
+            socket.send(ifindex, &announcement.frame(form))?;
+        }
+        Ok(())
+    }
+
+    /// Logs what is new about an interface.
+    fn note(&mut self, interface: &str, result: io::Result<()>) {
+        match result {
+            Ok(()) => {
+                if self.failing.remove(interface).is_some() {
+                    info!(interface, "addresses are announced again");
+                }
+            }
+            Err(error) => {
+                let error = error.to_string();
+                if self.failing.get(interface) != Some(&error) {
+                    warn!(interface, "addresses are not announced: {error}");
+                    self.failing.insert(interface.to_owned(), error);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Gratuitous ARP as the other end of the wire sees it.
+
+use std::{io::Read, net::Ipv4Addr, time::Duration};
+
+use lb_daemon::{
+    announce::{
+        self,
+        arp::{Announcement, Form},
+    },
+    config::Vip,
+};
+use nix::{
+    net::if_::if_nametoindex,
+    sys::socket::{setsockopt, sockopt::RcvBufForce},
+};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::time::sleep;
+
+use crate::lab::{self, Namespace};
+
+const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+
+/// Bytes that the ear can hold: a thousand frames with the kernel's own overhead.
+const EAR_BUFFER: usize = 4 << 20;
+
+/// Rounds of a burst.
+const BURST: usize = 6;
+
+#[test]
+fn a_burst_in_both_forms_then_refreshes_then_silence() {
+    lab::with_peer_and_paused_clock(async |peer| {
+        let mut ear = Ear::new(&peer);
+        let announcer = announce::start();
+        let address = Ipv4Addr::new(10, 77, 0, 100);
+        announcer.active(orders(&[address]));
+
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(ear.heard(address), (BURST, BURST), "the burst");
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(ear.heard(address), (1, 1), "a refresh");
+        announcer.active(orders(&[address]));
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(ear.heard(address), (BURST, BURST), "another burst");
+        announcer.standby();
+        sleep(Duration::from_secs(600)).await;
+        assert_eq!(ear.heard(address), (0, 0), "silence");
+    });
+}
+
+#[test]
+fn many_addresses_all_leave() {
+    lab::with_peer_and_paused_clock(async |peer| {
+        let mut ear = Ear::new(&peer);
+        let announcer = announce::start();
+        let addresses: Vec<Ipv4Addr> = (0..250).map(|host| Ipv4Addr::new(10, 78, 0, host)).collect();
+        announcer.active(orders(&addresses));
+        sleep(Duration::from_millis(90)).await;
+        announcer.standby();
+        let frames = ear.frames();
+        for address in addresses {
+            assert_eq!(count(&frames, address), (1, 1), "{address}");
+        }
+    });
+}
+
+#[test]
+fn an_interface_that_is_gone_silences_no_other() {
+    lab::with_peer_and_paused_clock(async |peer| {
+        let mut ear = Ear::new(&peer);
+        let announcer = announce::start();
+        let address = Ipv4Addr::new(10, 77, 0, 100);
+        let gone = Vip { address: "10.79.0.1/32".parse().unwrap(), interface: "gone".to_owned() };
+        let mut all = vec![(gone, 9999, MAC)];
+        all.extend(orders(&[address]));
+        announcer.active(all);
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(ear.heard(address), (BURST, BURST));
+    });
+}
+
+#[test]
+fn nothing_leaves_after_the_announcer_is_dropped() {
+    lab::with_peer_and_paused_clock(async |peer| {
+        let mut ear = Ear::new(&peer);
+        let announcer = announce::start();
+        let address = Ipv4Addr::new(10, 77, 0, 100);
+        announcer.active(orders(&[address]));
+        sleep(Duration::from_millis(50)).await;
+        drop(announcer);
+        sleep(Duration::from_secs(600)).await;
+        assert_eq!(ear.heard(address), (1, 1));
+    });
+}
+
+/// These addresses on `lan`, ready to announce.
+fn orders(addresses: &[Ipv4Addr]) -> Vec<(Vip, u32, [u8; 6])> {
+    let ifindex = if_nametoindex("lan").unwrap();
+    let vip = |address: &Ipv4Addr| Vip { address: (*address).into(), interface: "lan".to_owned() };
+    addresses.iter().map(|address| (vip(address), ifindex, MAC)).collect()
+}
+
+/// Hears ARP at the other end.
+struct Ear(Socket);
+
+impl Ear {
+    fn new(peer: &Namespace) -> Self {
+        // packet(7): the protocol is an EtherType in network order.
+        let protocol = Protocol::from(i32::from(announce::arp::ETHERTYPE_ARP.to_be()));
+        let socket = peer.run(move || Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).unwrap());
+        socket.set_nonblocking(true).unwrap();
+        setsockopt(&socket, RcvBufForce, &EAR_BUFFER).unwrap();
+        Self(socket)
+    }
+
+    /// All frames since the last call. A veth pair delivers within the sender's system call or in the soft interrupt
+    /// that follows it; a short real pause covers the latter.
+    fn frames(&mut self) -> Vec<Vec<u8>> {
+        std::thread::sleep(Duration::from_millis(200));
+        let mut frames = Vec::new();
+        let mut buffer = [0; 2048];
+        while let Ok(length) = self.0.read(&mut buffer) {
+            frames.push(buffer[..length].to_vec());
+        }
+        frames
+    }
+
+    /// How often an address was announced since the last call, as a request and as a reply.
+    fn heard(&mut self, address: Ipv4Addr) -> (usize, usize) {
+        count(&self.frames(), address)
+    }
+}
+
+fn count(frames: &[Vec<u8>], address: Ipv4Addr) -> (usize, usize) {
+    let announcement = Announcement { address, mac: MAC };
+    let of = |form| frames.iter().filter(|frame| frame.starts_with(&announcement.frame(form))).count();
+    (of(Form::Request), of(Form::Reply))
+}
