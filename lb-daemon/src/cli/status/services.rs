@@ -10,18 +10,8 @@ use crate::{
     cli::text::{clean, scaled},
 };
 
-const HEADER: [&str; 10] = [
-    "  Server",
-    "Address",
-    "State",
-    "Weight",
-    "Active",
-    "Inact",
-    "Conn/s",
-    "In B/s",
-    "Out B/s",
-    "Last check",
-];
+const HEADER: [&str; 10] =
+    ["  Server", "Address", "State", "Weight", "Active", "Inact", "Conn/s", "In/s", "Out/s", "Last check"];
 
 /// Columns that hold numbers.
 const NUMBERS: std::ops::RangeInclusive<usize> = 3..=8;
@@ -91,7 +81,8 @@ fn row(real: &RealStatus, with_method: bool) -> [String; 10] {
         (now, configured) if now == configured => now.to_string(),
         (now, configured) => format!("{now} ({configured})"),
     };
-    let detail = if real.reachable { real.detail.clone() } else { format!("NO NEXT HOP; {}", real.detail) };
+    // Without a next hop no packet gets there, whatever the check says.
+    let detail = if real.reachable { &real.detail } else { "NO NEXT HOP" };
     [
         clean(&format!("  {}", real.name)),
         clean(&address),
@@ -100,9 +91,9 @@ fn row(real: &RealStatus, with_method: bool) -> [String; 10] {
         real.active_connections.to_string(),
         real.inactive_connections.to_string(),
         scaled(real.rates.connections),
-        scaled(real.rates.in_bytes),
-        scaled(real.rates.out_bytes),
-        clean(&detail),
+        scaled(real.rates.in_bytes) + "B",
+        scaled(real.rates.out_bytes) + "B",
+        clean(detail),
     ]
 }
 
