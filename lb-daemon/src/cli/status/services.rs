@@ -1,7 +1,7 @@
 //! Services and their real servers, in the order of the configuration: one table, so that columns stand in line over
 //! all services, with a title line before the servers of each.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -14,10 +14,10 @@ const HEADER: [&str; 10] =
     ["  Server", "Address", "State", "Weight", "Active", "Inact", "Conn/s", "In/s", "Out/s", "Last check"];
 
 /// Columns that hold numbers.
-const NUMBERS: std::ops::RangeInclusive<usize> = 3..=8;
+const NUMBERS: RangeInclusive<usize> = 3..=8;
 
-/// Blanks between columns.
-const GAP: u16 = 2;
+/// Columns with one blank after them; the others have two. A number seldom fills its column.
+const NARROW: RangeInclusive<usize> = 3..=7;
 
 /// The table; a line alone where there are no services.
 pub(super) fn render(services: &[ServiceStatus]) -> String {
@@ -48,7 +48,7 @@ fn table(services: &[ServiceStatus]) -> Table {
         table.add_rows(service.reals.iter().map(|real| row(real, mixed)));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, GAP));
+        column.set_padding((0, if NARROW.contains(&index) { 1 } else { 2 }));
         if NUMBERS.contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
