@@ -1,1 +1,7 @@
-fn main() {}
+//! `lbctl`, the command line of `lbd`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lb_daemon::cli::main()
+}

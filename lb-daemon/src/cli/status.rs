@@ -1,0 +1,142 @@
+//! `lbctl status`: the router at a glance. What is not as it should be is written in capitals.
+
+mod services;
+
+use super::{
+    outcome::{CliError, Format},
+    text::{clean, span},
+};
+use crate::api::{
+    client::Client,
+    types::{AddressStatus, InterfaceStatus, PathStatus, PeerStatus, Status, Transition},
+};
+
+/// Changes of role that are shown; the API has more.
+const TRANSITIONS: usize = 3;
+
+/// Columns before the facts of a line.
+const LABEL: usize = 12;
+
+/// Shows the router.
+///
+/// # Errors
+/// When the daemon refuses or does not answer.
+pub async fn run(client: &Client, format: Format) -> Result<String, CliError> {
+    format.render(&client.status().await?, render)
+}
+
+/// The whole picture.
+pub fn render(status: &Status) -> String {
+    let Status { router, version, role, reason, since_secs, .. } = status;
+    let mut out = String::new();
+    facts(&mut out, "Router", [format!("{router}, lbd {version}")]);
+    facts(&mut out, "Role", [format!("{role} for {}: {reason}", span(*since_secs))]);
+    match &status.peer {
+        None => facts(&mut out, "Peer", ["none: this router stands alone".to_owned()]),
+        Some(peer) => render_peer(&mut out, peer),
+    }
+    facts(&mut out, "Interfaces", status.interfaces.iter().map(interface));
+    facts(&mut out, "Addresses", status.addresses.iter().map(|one| address(one, role)));
+    out.push('\n');
+    out += &services::render(&status.services);
+    if !status.warnings.is_empty() {
+        out.push('\n');
+    }
+    for warning in &status.warnings {
+        out += &format!("WARNING: {}\n", clean(warning));
+    }
+    out
+}
+
+/// Lines of facts, the first of them with its label; nothing where there are none.
+fn facts(out: &mut String, label: &str, facts: impl IntoIterator<Item = String>) {
+    let mut label = label;
+    for fact in facts {
+        *out += &format!("{label:<LABEL$}{}\n", clean(&fact));
+        label = "";
+    }
+}
+
+fn render_peer(out: &mut String, peer: &PeerStatus) {
+    facts(out, "Peer", [peer_now(peer)]);
+    facts(out, "  paths", peer.paths.iter().map(path));
+    let ignored: Vec<_> = peer.ignored.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
+    facts(out, "  ignored", (!ignored.is_empty()).then(|| ignored.join(", ")));
+    facts(out, "  changes", peer.transitions.iter().take(TRANSITIONS).map(transition));
+}
+
+fn peer_now(peer: &PeerStatus) -> String {
+    let name = peer.name.as_deref().unwrap_or("peer");
+    let role = peer.role.as_deref().unwrap_or("role unknown");
+    match (peer.alive, &peer.name) {
+        (true, _) => format!("{name}, {role}"),
+        (false, Some(_)) => format!("{name}, NOT HEARD; it was {role}"),
+        (false, None) => "NEVER HEARD".to_owned(),
+    }
+}
+
+fn path(path: &PathStatus) -> String {
+    let PathStatus { local, remote, alive, silent_ms } = path;
+    let heard = match (alive, silent_ms) {
+        (true, Some(ms)) => format!("heard {ms} ms ago"),
+        (true, None) => "heard".to_owned(),
+        (false, Some(ms @ 0..1000)) => format!("SILENT for {ms} ms"),
+        (false, Some(ms)) => format!("SILENT for {}", span(ms / 1000)),
+        (false, None) => "NEVER HEARD".to_owned(),
+    };
+    format!("{local} -> {remote}, {heard}")
+}
+
+fn transition(transition: &Transition) -> String {
+    let Transition { ago_secs, from, to, reason } = transition;
+    format!("{} ago {from} -> {to}: {reason}", span(*ago_secs))
+}
+
+fn interface(interface: &InterfaceStatus) -> String {
+    let InterfaceStatus { name, mode } = interface;
+    match mode.as_str() {
+        "generic" => format!("{name} GENERIC: its driver has no XDP, so every packet is slow"),
+        mode => format!("{name} {mode}"),
+    }
+}
+
+fn address(address: &AddressStatus, role: &str) -> String {
+    let AddressStatus { address, interface, present } = address;
+    let place = match (present, role) {
+        (true, "standby") => "PRESENT, though the role is standby",
+        (true, _) => "present",
+        (false, "active") => "MISSING",
+        (false, _) => "not here",
+    };
+    format!("{address} on {interface}, {place}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_contradicts_the_role_is_loud() {
+        let shown = |present, role: &str| {
+            let status =
+                AddressStatus { address: "10.9.9.9/32".to_owned(), interface: "eth0".to_owned(), present };
+            address(&status, role)
+        };
+        assert_eq!(shown(true, "active"), "10.9.9.9/32 on eth0, present");
+        assert_eq!(shown(false, "active"), "10.9.9.9/32 on eth0, MISSING");
+        assert_eq!(shown(true, "standby"), "10.9.9.9/32 on eth0, PRESENT, though the role is standby");
+        assert_eq!(shown(false, "standby"), "10.9.9.9/32 on eth0, not here");
+    }
+
+    #[test]
+    fn a_path_says_when_it_was_heard() {
+        let shown = |alive, silent_ms| {
+            let status =
+                PathStatus { local: [10, 1, 0, 1].into(), remote: [10, 1, 0, 2].into(), alive, silent_ms };
+            path(&status)
+        };
+        assert_eq!(shown(true, Some(12)), "10.1.0.1 -> 10.1.0.2, heard 12 ms ago");
+        assert_eq!(shown(false, Some(34_567)), "10.1.0.1 -> 10.1.0.2, SILENT for 34s");
+        assert_eq!(shown(false, None), "10.1.0.1 -> 10.1.0.2, NEVER HEARD");
+    }
+}
