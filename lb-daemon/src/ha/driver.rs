@@ -1,1 +1,218 @@
-//! Empty so far.
+//! Moves datagrams and time between the network and the [`engine`](super::engine).
+
+mod settings;
+mod socket;
+mod status;
+mod task;
+
+use std::{
+    io,
+    net::Ipv4Addr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+
+pub use settings::NeedsRestart;
+
+use self::{
+    settings::Fixed,
+    socket::{IgnoredCounts, PathSocket},
+};
+use super::{
+    Role,
+    engine::{Engine, Settings},
+    heartbeat::codec::Codec,
+};
+use crate::{api::types::PeerStatus, config};
+
+/// Why the heartbeat cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another program uses the port.
+    #[error("heartbeat port {port} on {local} is taken by another program")]
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// The address.
+        local: Ipv4Addr,
+    },
+    /// No interface has the address.
+    #[error("heartbeat address {local} is not on any interface of this router")]
+    NoSuchAddress {
+        /// The address.
+        local: Ipv4Addr,
+    },
+    /// Another failure.
+    #[error("cannot open heartbeat port {port} on {local}: {source}")]
+    Socket {
+        /// The address.
+        local: Ipv4Addr,
+        /// The port.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gave no random number.
+    #[error("cannot get a random number for the heartbeat: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// A role and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleState {
+    /// The role.
+    pub role: Role,
+    /// One sentence.
+    pub reason: String,
+    /// Since when.
+    pub since: Instant,
+}
+
+/// The running heartbeat. Dropping it ends the heartbeat without a goodbye: the peer takes over when it has been
+/// silent for long enough.
+#[derive(Debug)]
+pub struct Handle {
+    /// The role of this router.
+    pub role: watch::Receiver<RoleState>,
+    /// Counts the times that the network must be told again whose the addresses are, although the role has not
+    /// changed: after both routers were active.
+    pub reannounce: watch::Receiver<u64>,
+    shared: Arc<Shared>,
+    fixed: Option<Fixed>,
+    task: Option<JoinHandle<()>>,
+}
+
+/// What the task and the handle share.
+#[derive(Debug)]
+struct Shared {
+    core: Mutex<Core>,
+    /// Tells the task that a command has changed the engine.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Core {
+    engine: Engine,
+    ignored: IgnoredCounts,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts the heartbeat. `resume`: the data plane was found active. Without a `peer` the router is active at once.
+/// Must be called within a tokio runtime.
+///
+/// # Errors
+///
+/// Why it cannot start.
+pub fn start(
+    name: String,
+    peer: Option<config::Peer>,
+    config_hash: u64,
+    resume: bool,
+) -> Result<Handle, Error> {
+    let settings = match &peer {
+        Some(peer) => Settings::new(name, peer, config_hash, incarnation()?),
+        None => Settings::alone(name),
+    };
+    let sockets = peer.as_ref().map(open).transpose()?.unwrap_or_default();
+    let engine = Engine::new(settings, resume, now());
+    let (role_out, role) = watch::channel(state_of(&engine));
+    let (reannounce_out, reannounce) = watch::channel(0);
+    let core = Mutex::new(Core { engine, ignored: IgnoredCounts::new() });
+    let shared = Arc::new(Shared { core, changed: Notify::new() });
+    let outputs = task::Outputs { role: role_out, reannounce: reannounce_out };
+    let codec = Codec::new(&peer.as_ref().map_or_else(|| config::Key(Vec::new()), |peer| peer.key.clone()));
+    let task = tokio::spawn(task::run(Arc::clone(&shared), codec, sockets, outputs));
+    Ok(Handle { role, reannounce, shared, fixed: peer.map(Fixed::from), task: Some(task) })
+}
+
+impl Handle {
+    /// What is known of the peer.
+    #[must_use]
+    pub fn status(&self) -> PeerStatus {
+        let paths = self.fixed.as_ref().map_or(&[][..], |fixed| &fixed.paths);
+        status::of(&self.shared.lock(), paths, now())
+    }
+
+    /// What is not as it should be between the two routers, one line each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let paths = self.fixed.as_ref().map_or(&[][..], |fixed| &fixed.paths);
+        status::warnings(&self.shared.lock().engine, paths)
+    }
+
+    /// Gives the role to the peer; what was begun, in one line.
+    ///
+    /// # Errors
+    ///
+    /// Why the role stays here, in one line.
+    pub fn failover(&self) -> Result<String, String> {
+        let result = self.shared.lock().engine.failover(now());
+        self.shared.changed.notify_one();
+        result.map_err(|refusal| refusal.to_string())
+    }
+
+    /// Puts a new configuration in force.
+    ///
+    /// # Errors
+    ///
+    /// What needs a restart of the daemon. Everything else is in force all the same.
+    pub fn update(&self, peer: Option<config::Peer>, config_hash: u64) -> Result<(), NeedsRestart> {
+        if let (Some(peer), Some(_)) = (&peer, &self.fixed) {
+            let mut core = self.shared.lock();
+            let old = core.engine.settings();
+            let settings = Settings::new(old.name.clone(), peer, config_hash, old.incarnation);
+            core.engine.reconfigure(settings, now());
+        }
+        self.shared.changed.notify_one();
+        settings::compare(self.fixed.as_ref(), peer.map(Fixed::from).as_ref())
+    }
+
+    /// Ends the heartbeat. A router that is active says goodbye and goes on forwarding until the peer has taken over,
+    /// for `dead_after` and four intervals at most; the role is standby when this returns.
+    pub async fn shutdown(mut self) {
+        self.shared.lock().engine.shutdown(now());
+        self.shared.changed.notify_one();
+        if let Some(task) = self.task.take()
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the heartbeat task failed");
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+/// The time, as the runtime sees it.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// A number that no life of a router has had before.
+fn incarnation() -> Result<u64, getrandom::Error> {
+    // 0 means "nobody" in an echo.
+    getrandom::u64().map(|random| random.max(1))
+}
+
+fn open(peer: &config::Peer) -> Result<Vec<PathSocket>, Error> {
+    peer.paths.iter().map(|path| PathSocket::open(path, peer.port)).collect()
+}
+
+fn state_of(engine: &Engine) -> RoleState {
+    RoleState { role: engine.role(), reason: engine.reason(), since: engine.since() }
+}

@@ -1,1 +1,376 @@
-//! Empty so far.
+//! The role engine of a router: heartbeats, time and commands in; heartbeats, a role and the next deadline out.
+//! It has no I/O and no clock. [`transition`] is the table; here stand the facts that its events are made of.
+//!
+//! Whoever drives it hands over everything that has arrived before it says what time it is: a router that was
+//! frozen must learn what happened meanwhile before it acts on its own silence.
+
+mod cause;
+mod command;
+mod history;
+mod peer;
+mod settings;
+mod timers;
+mod transition;
+
+use std::{cmp::Reverse, collections::VecDeque, time::Instant};
+
+pub use cause::Cause;
+pub use command::Refusal;
+pub use history::Transition;
+pub use peer::{Path, Peer};
+pub use settings::Settings;
+
+use self::{
+    history::History,
+    timers::Timers,
+    transition::{Election, Event, Rival, State, Step, step},
+};
+use super::{
+    Role,
+    guard::{Admission, Guard},
+    heartbeat::{Heartbeat, Ignored},
+};
+use crate::config::Failback;
+
+/// What others must know or do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The role has changed.
+    Role(Transition),
+    /// The role stays active, but the peer was active too: the network must be told again whose the addresses are.
+    Reannounce,
+    /// Heartbeats arrive on this path again.
+    PathUp(usize),
+    /// A path has been silent for `dead_after`.
+    PathDown(usize),
+}
+
+/// The role engine of one router.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    settings: Settings,
+    state: State,
+    cause: Cause,
+    since: Instant,
+    /// The data plane has stayed active across the restart of the daemon, and the role is not decided yet.
+    resumes: bool,
+    /// The operator gave the role away: it is not taken back for the priority's sake.
+    held: bool,
+    /// Since when the peer has been active beside this active router.
+    rival_from: Option<Instant>,
+    /// Sequence of the heartbeat sent last.
+    sequence: u64,
+    /// Sequence of the first heartbeat that said this router leaves.
+    leaving_from: u64,
+    guard: Guard,
+    peer: Peer,
+    timers: Timers,
+    history: History,
+    notices: VecDeque<Notice>,
+}
+
+impl Engine {
+    /// An engine that starts now. `resume`: the data plane was found active, its connections still running.
+    #[must_use]
+    pub fn new(settings: Settings, resume: bool, now: Instant) -> Self {
+        let mut engine = Self {
+            state: State::Starting,
+            cause: Cause::Started,
+            since: now,
+            resumes: resume,
+            held: false,
+            rival_from: None,
+            sequence: 0,
+            leaving_from: 0,
+            guard: Guard::new(settings.incarnation, settings.paths),
+            peer: Peer::new(settings.paths, now),
+            timers: Timers::new(now),
+            history: History::default(),
+            notices: VecDeque::new(),
+            settings,
+        };
+        if engine.alone() {
+            engine.enter(State::Active, Cause::NoPeer, now);
+        }
+        engine
+    }
+
+    /// Takes in an authentic heartbeat from the peer's address on `path`.
+    ///
+    /// # Errors
+    ///
+    /// Why it was ignored; nothing but the pace of our own heartbeats follows from it then.
+    pub fn handle_heartbeat(
+        &mut self,
+        path: usize,
+        heartbeat: &Heartbeat,
+        now: Instant,
+    ) -> Result<(), Ignored> {
+        self.wake(now);
+        let answered = self.guard.answered();
+        let admission = self.guard.admit(path, heartbeat).inspect_err(|ignored| {
+            if *ignored == Ignored::Unproven {
+                self.timers.heard_unproven(now);
+                self.timers.hasten(now, self.settings.fast());
+            }
+        })?;
+        if self.guard.answered() > answered {
+            self.peer.heard_us = Some(now);
+        }
+        if self.peer.hear_path(path, now) {
+            self.notices.push_back(Notice::PathUp(path));
+        }
+        match admission {
+            Admission::Copy => {}
+            Admission::News => self.hear(heartbeat, now),
+            Admission::First => {
+                self.timers.proven();
+                self.timers.hasten(now, self.settings.fast());
+                self.hear(heartbeat, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets time pass up to `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.wake(now);
+        let silent = self.peer.mark_silent_paths(now, self.settings.dead_after);
+        self.notices.extend(silent.into_iter().map(Notice::PathDown));
+        if self.silence_deadline().is_some_and(|deadline| deadline <= now) {
+            self.peer.mark_silent();
+            self.apply(Event::PeerSilent, now);
+        }
+        if self.timers.leave_by.is_some_and(|deadline| deadline <= now) {
+            self.apply(Event::Late, now);
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) and [`poll_transmit`](Self::poll_transmit) next; `None`:
+    /// not for the sake of time.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if self.alone() || self.is_finished() {
+            return None;
+        }
+        let paths = self.peer.next_path_deadline(self.settings.dead_after);
+        [Some(self.timers.next_send), self.silence_deadline(), self.timers.leave_by, paths]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The heartbeat that is due now, to be sent on every path.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Heartbeat> {
+        if self.alone() || self.is_finished() || now < self.timers.next_send {
+            return None;
+        }
+        self.sequence += 1;
+        self.timers.sent(now, self.pace(now));
+        Some(Heartbeat {
+            role: self.role(),
+            wants_role: self.wants_role(now),
+            resumes: self.resumes,
+            priority: self.settings.priority,
+            cause: self.cause.code(),
+            incarnation: self.settings.incarnation,
+            sequence: self.sequence,
+            config_hash: self.settings.config_hash,
+            echo: self.guard.echo(),
+            name: self.settings.name.clone(),
+        })
+    }
+
+    /// What has happened since the last call, oldest first.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// The role now.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.state.role()
+    }
+
+    /// Why, one sentence.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        self.cause.sentence(self.settings.dead_after)
+    }
+
+    /// Since when.
+    #[must_use]
+    pub const fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// The peer as this router sees it.
+    #[must_use]
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The last changes of role, newest first.
+    pub fn transitions(&self) -> impl Iterator<Item = &Transition> {
+        self.history.newest_first()
+    }
+
+    /// Whether a shutdown has come to its end.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.state == State::Stopped
+    }
+
+    const fn alone(&self) -> bool {
+        self.settings.paths == 0
+    }
+
+    /// Takes in what the peer says.
+    fn hear(&mut self, heartbeat: &Heartbeat, now: Instant) {
+        self.peer.hear(heartbeat, now);
+        let event = match heartbeat.role {
+            // A peer that does not know yet that this router leaves may still yield to it.
+            Role::Active if self.role() == Role::Leaving && self.guard.answered() < self.leaving_from => {
+                return;
+            }
+            Role::Active => Event::PeerActive(self.rival(heartbeat, now)),
+            Role::Leaving => Event::PeerLeaving,
+            Role::Standby if heartbeat.wants_role && rank_of(heartbeat) > self.rank() => Event::PeerAsks,
+            Role::Standby | Role::Starting => Event::PeerPassive(self.election(heartbeat, now)),
+        };
+        self.apply(event, now);
+    }
+
+    /// How this router stands to a peer that is active.
+    fn rival(&self, heartbeat: &Heartbeat, now: Instant) -> Rival {
+        let dead_after = self.settings.dead_after;
+        let long = |from: Instant| now.saturating_duration_since(from) >= dead_after;
+        if self.timers.listens(now) {
+            Rival::Successor
+        } else if rank_of(heartbeat) > self.rank() {
+            Rival::Stronger
+        } else if self.rival_from.is_some_and(long) && !self.peer.hears_us(now, dead_after) {
+            Rival::Deaf
+        } else {
+            Rival::Weaker
+        }
+    }
+
+    /// Which of the two routers becomes active, now that the peer says it is passive.
+    fn election(&self, heartbeat: &Heartbeat, now: Instant) -> Election {
+        let resumes = heartbeat.role == Role::Starting && heartbeat.resumes;
+        let both_for_long = self.peer.passive_from.is_some_and(|from| {
+            now.saturating_duration_since(from.max(self.since)) >= self.settings.election_after()
+        });
+        if (self.resumes, self.rank()) < (resumes, rank_of(heartbeat)) {
+            Election::Lost
+        } else if self.resumes && !resumes {
+            Election::Resumed
+        } else if self.state == State::Starting || both_for_long {
+            Election::Won
+        } else {
+            Election::Open
+        }
+    }
+
+    /// The order of routers: the priority, then the incarnation, so that no two are ever equal.
+    const fn rank(&self) -> (u8, Reverse<u64>) {
+        (self.settings.priority, Reverse(self.settings.incarnation))
+    }
+
+    /// Whether this router asks the active peer for the role.
+    fn wants_role(&self, now: Instant) -> bool {
+        let Failback::Auto { delay } = self.settings.failback else { return false };
+        let outranks = self.peer.said.as_ref().is_some_and(|heartbeat| self.rank() > rank_of(heartbeat));
+        let long = self.peer.active_from.is_some_and(|from| now.saturating_duration_since(from) >= delay);
+        self.state == State::Standby && !self.held && outranks && long
+    }
+
+    /// One step of the table.
+    fn apply(&mut self, event: Event, now: Instant) {
+        match step(self.state, event) {
+            Step::Go(state, cause) => self.enter(state, cause, now),
+            Step::Reannounce => {
+                if self.rival_from.is_none() {
+                    self.rival_from = Some(now);
+                    self.notices.push_back(Notice::Reannounce);
+                }
+            }
+            Step::Stay => {
+                // The rival is gone, and what it announced last may have come after our own announcement.
+                if self.rival_from.take().is_some() {
+                    self.notices.push_back(Notice::Reannounce);
+                }
+            }
+        }
+    }
+
+    fn enter(&mut self, state: State, cause: Cause, now: Instant) {
+        let (from, before) = (self.role(), self.cause);
+        self.state = state;
+        self.cause = cause;
+        self.resumes = false;
+        self.rival_from = None;
+        self.held = state == State::Standby && (self.held || before == Cause::Operator);
+        self.timers.leave_by = None;
+        if self.role() == Role::Leaving {
+            self.leaving_from = if from == Role::Leaving { self.leaving_from } else { self.sequence + 1 };
+            self.timers.leave_by = Some(now + self.settings.leave_within());
+        }
+        self.timers.send_now(now);
+        if self.role() != from {
+            self.since = now;
+            let reason = self.reason();
+            let transition = Transition { at: now, from, to: self.role(), reason };
+            self.history.push(transition.clone());
+            self.notices.push_back(Notice::Role(transition));
+        }
+    }
+
+    /// Time from this heartbeat to the next: faster while an answer of the peer decides something.
+    fn pace(&self, now: Instant) -> std::time::Duration {
+        let peer_leaves =
+            self.peer.alive() && self.peer.said.as_ref().is_some_and(|h| h.role == Role::Leaving);
+        let introduces = self.timers.heard_unproven_within(now, self.settings.dead_after);
+        if self.role() == Role::Leaving || peer_leaves || introduces {
+            self.settings.fast()
+        } else {
+            self.settings.interval
+        }
+    }
+
+    /// When the silence has lasted for too long; `None` once that has been acted on.
+    fn silence_deadline(&self) -> Option<Instant> {
+        // A living peer needs a round trip to show that it is no recording; bounded, so that a recording cannot
+        // keep a lone router from starting.
+        let patience = if self.state == State::Starting && self.timers.introduction() { 3 } else { 1 };
+        (!self.peer.silent).then(|| self.peer.silent_from + self.settings.dead_after * patience)
+    }
+
+    /// Notes an absence of this router: a late timer, a frozen process, a paused machine.
+    fn wake(&mut self, now: Instant) {
+        let gap = self.timers.called(now);
+        if gap < self.settings.dead_after / 2 {
+            return;
+        }
+        self.peer.restart_silence(now);
+        if self.role() == Role::Leaving {
+            self.timers.leave_by = Some(now + self.settings.leave_within());
+        }
+        // The peer must have taken over, if it lives: listen before saying anything.
+        if gap >= self.settings.dead_after && self.state == State::Active {
+            self.timers.listen_until(now + self.settings.listen_for());
+        }
+    }
+}
+
+/// The rank of the router that sent `heartbeat`.
+const fn rank_of(heartbeat: &Heartbeat) -> (u8, Reverse<u64>) {
+    (heartbeat.priority, Reverse(heartbeat.incarnation))
+}

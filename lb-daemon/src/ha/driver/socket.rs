@@ -1,0 +1,102 @@
+//! One UDP socket for each heartbeat path.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, SocketAddr, UdpSocket},
+};
+
+use socket2::SockRef;
+use tokio::io::Interest;
+
+use super::Error;
+use crate::{
+    config::HeartbeatPath,
+    ha::heartbeat::{Heartbeat, Ignored, codec::Codec, codec::MAX_LEN},
+};
+
+/// DSCP CS6, network control (RFC 4594 section 3.1), in the upper six bits of the TOS byte.
+const TOS_CS6: u32 = 48 << 2;
+/// Datagrams taken from one path in one go, so that a flood cannot keep the engine from the time.
+const BATCH: usize = 512;
+
+/// The socket of a path.
+#[derive(Debug)]
+pub(super) struct PathSocket {
+    socket: UdpSocket,
+    /// The same socket, for waiting alone: the runtime's idea of what can be read is older than the queue after a
+    /// freeze, so the queue itself is read.
+    waiter: tokio::net::UdpSocket,
+    path: HeartbeatPath,
+    remote: SocketAddr,
+    /// What sending said last, so that only a change is logged.
+    failure: Option<io::ErrorKind>,
+}
+
+/// Heartbeats ignored so far, by cause.
+pub(super) type IgnoredCounts = BTreeMap<Ignored, u64>;
+
+impl PathSocket {
+    /// Opens the socket of `path` on `port`.
+    pub(super) fn open(path: &HeartbeatPath, port: u16) -> Result<Self, Error> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => Error::PortTaken { port, local: path.local },
+            io::ErrorKind::AddrNotAvailable => Error::NoSuchAddress { local: path.local },
+            _ => Error::Socket { local: path.local, port, source },
+        };
+        let socket = UdpSocket::bind((path.local, port)).map_err(failed)?;
+        socket.set_nonblocking(true).map_err(failed)?;
+        SockRef::from(&socket).set_tos_v4(TOS_CS6).map_err(failed)?;
+        let waiter = socket.try_clone().and_then(tokio::net::UdpSocket::from_std).map_err(failed)?;
+        let remote = (IpAddr::V4(path.remote), port).into();
+        Ok(Self { socket, waiter, path: path.clone(), remote, failure: None })
+    }
+
+    /// The configured path.
+    pub(super) const fn path(&self) -> &HeartbeatPath {
+        &self.path
+    }
+
+    /// Waits until something has arrived.
+    pub(super) async fn readable(&self) {
+        // An error means that the runtime shuts down; the task ends with it.
+        if self.waiter.readable().await.is_ok() {
+            // Forget the readiness before the queue is read: what arrives from here on is a new wake-up.
+            let forget = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _: io::Result<()> = self.waiter.try_io(Interest::READABLE, forget);
+        }
+    }
+
+    /// Everything that has arrived, up to [`BATCH`] datagrams; the rest waits for the next turn of the driver, at most
+    /// one interval.
+    pub(super) fn receive(&self, codec: &Codec) -> Vec<Result<Heartbeat, Ignored>> {
+        let mut buffer = [0; MAX_LEN + 1];
+        let mut next = || self.socket.recv_from(&mut buffer).map(|(len, from)| (buffer, len, from));
+        let mut arrived = Vec::new();
+        while arrived.len() < BATCH
+            && let Ok((buffer, len, from)) = next()
+        {
+            arrived.push(if from == self.remote {
+                codec.decode(buffer.get(..len).unwrap_or_default())
+            } else {
+                Err(Ignored::Stranger)
+            });
+        }
+        arrived
+    }
+
+    /// Sends `datagram` to the peer. A failure is logged when it changes, and never fatal: the link may come back.
+    pub(super) fn send(&mut self, datagram: &[u8]) {
+        let result = self.socket.send_to(datagram, self.remote);
+        let failure = result.as_ref().err().map(io::Error::kind);
+        if failure == self.failure {
+            return;
+        }
+        self.failure = failure;
+        let (local, remote) = (self.path.local, self.path.remote);
+        match result {
+            Ok(_) => tracing::info!(%local, %remote, "heartbeats can be sent again"),
+            Err(error) => tracing::warn!(%local, %remote, %error, "cannot send heartbeats"),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The pair as the API shows it.
+
+use std::time::Instant;
+
+use super::Core;
+use crate::{
+    api::types::{PathStatus, PeerStatus, Transition},
+    config::HeartbeatPath,
+    ha::engine::{self, Engine},
+};
+
+/// What is known of the peer.
+pub(super) fn of(core: &Core, paths: &[HeartbeatPath], now: Instant) -> PeerStatus {
+    let peer = core.engine.peer();
+    PeerStatus {
+        name: peer.said.as_ref().map(|heartbeat| heartbeat.name.clone()),
+        role: peer.said.as_ref().map(|heartbeat| heartbeat.role.name().to_owned()),
+        alive: peer.alive(),
+        paths: paths.iter().zip(&peer.paths).map(|(config, seen)| path(config, seen, now)).collect(),
+        ignored: core.ignored.iter().map(|(cause, count)| (cause.name().to_owned(), *count)).collect(),
+        transitions: core.engine.transitions().map(|seen| transition(seen, now)).collect(),
+    }
+}
+
+/// What is not as it should be between the two routers.
+pub(super) fn warnings(engine: &Engine, paths: &[HeartbeatPath]) -> Vec<String> {
+    let Some(said) = engine.peer().said.as_ref().filter(|_| engine.peer().alive()) else {
+        let lost = engine.settings().paths > 0;
+        return lost.then(|| "the peer is not heard on any heartbeat path".to_owned()).into_iter().collect();
+    };
+    let silent = paths.iter().zip(&engine.peer().paths).filter(|(_, seen)| !seen.alive);
+    let mut warnings: Vec<_> = silent
+        .map(|(path, _)| format!("heartbeat path {} to {} is silent", path.local, path.remote))
+        .collect();
+    if said.priority == engine.settings().priority {
+        warnings.push(format!("both routers have the priority {}", said.priority));
+    }
+    if said.config_hash != engine.settings().config_hash {
+        warnings.push(format!("the configuration differs from that of {}", said.name));
+    }
+    warnings
+}
+
+fn path(config: &HeartbeatPath, seen: &engine::Path, now: Instant) -> PathStatus {
+    let silent = seen.heard.map(|heard| now.saturating_duration_since(heard).as_millis());
+    PathStatus {
+        local: config.local,
+        remote: config.remote,
+        alive: seen.alive,
+        silent_ms: silent.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
+    }
+}
+
+fn transition(seen: &engine::Transition, now: Instant) -> Transition {
+    Transition {
+        ago_secs: now.saturating_duration_since(seen.at).as_secs(),
+        from: seen.from.name().to_owned(),
+        to: seen.to.name().to_owned(),
+        reason: seen.reason.clone(),
+    }
+}

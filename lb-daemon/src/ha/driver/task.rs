@@ -1,0 +1,116 @@
+//! The loop.
+
+use std::{sync::Arc, time::Instant};
+
+use futures_util::future::select_all;
+use tokio::{sync::watch, time::sleep_until};
+
+use super::{Core, PathSocket, RoleState, Shared, now, state_of};
+use crate::ha::{
+    engine::Notice,
+    heartbeat::{Heartbeat, Ignored, codec::Codec},
+};
+
+/// Where the task publishes what others must know.
+pub(super) struct Outputs {
+    pub(super) role: watch::Sender<RoleState>,
+    pub(super) reannounce: watch::Sender<u64>,
+}
+
+/// Runs until the engine has finished.
+pub(super) async fn run(shared: Arc<Shared>, codec: Codec, mut sockets: Vec<PathSocket>, outputs: Outputs) {
+    loop {
+        // What has arrived comes before the time: after a freeze, the engine must know what the peer did meanwhile.
+        let arrived: Vec<_> = sockets.iter().map(|socket| socket.receive(&codec)).collect();
+        let (heartbeat, deadline, finished) = turn(&mut shared.lock(), arrived, &sockets, &outputs);
+        if let Some(heartbeat) = heartbeat {
+            let datagram = codec.encode(&heartbeat);
+            sockets.iter_mut().for_each(|socket| socket.send(&datagram));
+        }
+        if finished {
+            return;
+        }
+        tokio::select! {
+            () = readable(&sockets) => {}
+            () = until(deadline) => {}
+            () = shared.changed.notified() => {}
+        }
+    }
+}
+
+/// One turn: arrivals, time, notices; what to send, when to come back, and whether that was the last.
+fn turn(
+    core: &mut Core,
+    arrived: Vec<Vec<Result<Heartbeat, Ignored>>>,
+    sockets: &[PathSocket],
+    outputs: &Outputs,
+) -> (Option<Heartbeat>, Option<Instant>, bool) {
+    let now = now();
+    for (path, result) in
+        arrived.into_iter().enumerate().flat_map(|(path, all)| all.into_iter().map(move |r| (path, r)))
+    {
+        let result = result.and_then(|heartbeat| core.engine.handle_heartbeat(path, &heartbeat, now));
+        if let Err(ignored) = result {
+            count(core, ignored);
+        }
+    }
+    core.engine.handle_timeout(now);
+    let heartbeat = core.engine.poll_transmit(now);
+    while let Some(notice) = core.engine.poll_notice() {
+        tell(&notice, sockets, outputs);
+    }
+    let state = state_of(&core.engine);
+    outputs.role.send_if_modified(|published| {
+        let changed = *published != state;
+        *published = state;
+        changed
+    });
+    (heartbeat, core.engine.next_deadline(), core.engine.is_finished())
+}
+
+/// Counts an ignored heartbeat; the log hears of the first, the second, the fourth and so on.
+fn count(core: &mut Core, ignored: Ignored) {
+    let total = core.ignored.entry(ignored).or_default();
+    *total += 1;
+    if total.is_power_of_two() {
+        tracing::warn!(cause = ignored.name(), total, "heartbeat ignored: {ignored}");
+    }
+}
+
+fn tell(notice: &Notice, sockets: &[PathSocket], outputs: &Outputs) {
+    match notice {
+        Notice::Role(transition) => {
+            tracing::info!(from = %transition.from, to = %transition.to, "role changed: {}", transition.reason);
+        }
+        Notice::Reannounce => {
+            tracing::warn!(
+                "both routers were active; this one keeps the role and announces its addresses again"
+            );
+            outputs.reannounce.send_modify(|count| *count += 1);
+        }
+        Notice::PathUp(index) | Notice::PathDown(index) => {
+            let Some(path) = sockets.get(*index).map(PathSocket::path) else { return };
+            let (local, remote) = (path.local, path.remote);
+            if matches!(notice, Notice::PathUp(_)) {
+                tracing::info!(%local, %remote, "heartbeats arrive on this path");
+            } else {
+                tracing::warn!(%local, %remote, "no heartbeats on this path");
+            }
+        }
+    }
+}
+
+/// Waits until something has arrived on any path.
+async fn readable(sockets: &[PathSocket]) {
+    if sockets.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    select_all(sockets.iter().map(|socket| Box::pin(socket.readable()))).await;
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}

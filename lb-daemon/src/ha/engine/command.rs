@@ -1,0 +1,71 @@
+//! What the operator and the daemon ask of an engine.
+
+use std::time::Instant;
+
+use super::{Engine, Event, Settings, State};
+
+/// Why a router does not give its role away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It stands alone.
+    #[error("no peer is configured")]
+    NoPeer,
+    /// Nobody would take the role.
+    #[error("the peer is not alive: it would leave nobody active")]
+    PeerDead,
+    /// The peer would not know.
+    #[error("the peer does not hear this router")]
+    PeerDeaf,
+    /// It has not got the role.
+    #[error("this router is standby: there is no role to give")]
+    Standby,
+    /// It does not know its role yet.
+    #[error("this router is still starting")]
+    Starting,
+    /// It is doing so.
+    #[error("this router is already handing over")]
+    Leaving,
+}
+
+impl Engine {
+    /// Gives the role to the peer, for the operator. It is not taken back for the priority's sake, until this router
+    /// has had to become active again.
+    ///
+    /// # Errors
+    ///
+    /// Why the role stays here.
+    pub fn failover(&mut self, now: Instant) -> Result<String, Refusal> {
+        self.wake(now);
+        match self.state {
+            State::Active if self.alone() => Err(Refusal::NoPeer),
+            State::Active if !self.peer.alive() => Err(Refusal::PeerDead),
+            State::Active if !self.peer.hears_us(now, self.settings.dead_after) => Err(Refusal::PeerDeaf),
+            State::Active => {
+                self.apply(Event::Failover, now);
+                let peer = self.peer.said.as_ref().map_or("the peer", |heartbeat| heartbeat.name.as_str());
+                Ok(format!("handing the active role to {peer}"))
+            }
+            State::Standby => Err(Refusal::Standby),
+            State::Starting => Err(Refusal::Starting),
+            State::HandingOver | State::Stopping | State::Stopped => Err(Refusal::Leaving),
+        }
+    }
+
+    /// Ends the engine: a router that forwards waits, for a bounded time, until the peer has taken over.
+    /// [`is_finished`](Self::is_finished) says when.
+    pub fn shutdown(&mut self, now: Instant) {
+        self.wake(now);
+        let forwards = self.role().forwards() || self.resumes;
+        self.apply(Event::Stop { relief: forwards && self.peer.alive() }, now);
+    }
+
+    /// Puts other settings in force. The incarnation and the number of paths stay.
+    pub fn reconfigure(&mut self, settings: Settings, now: Instant) {
+        self.wake(now);
+        let Settings { incarnation, paths, .. } = self.settings;
+        self.settings = Settings { incarnation, paths, ..settings };
+        if !self.alone() && !self.timers.listens(now) {
+            self.timers.send_now(now);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What the engine is told about its router and the pair.
+
+use std::time::Duration;
+
+use crate::config::{self, Failback};
+
+/// Settings of an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Name of this router.
+    pub name: String,
+    /// Random number of this life of the router; never 0, never used before.
+    pub incarnation: u64,
+    /// Hash of the configuration.
+    pub config_hash: u64,
+    /// Number of paths to the peer; 0: there is no peer.
+    pub paths: usize,
+    /// Election priority.
+    pub priority: u8,
+    /// Time between two heartbeats.
+    pub interval: Duration,
+    /// Silence after which the peer is dead.
+    pub dead_after: Duration,
+    /// Whether this router takes its role back.
+    pub failback: Failback,
+}
+
+impl Settings {
+    /// Settings for the configured `peer`.
+    #[must_use]
+    pub fn new(name: String, peer: &config::Peer, config_hash: u64, incarnation: u64) -> Self {
+        Self {
+            name,
+            incarnation,
+            config_hash,
+            paths: peer.paths.len(),
+            priority: peer.priority,
+            interval: peer.interval,
+            dead_after: peer.dead_after,
+            failback: peer.failback,
+        }
+    }
+
+    /// Settings of a router that stands alone.
+    #[must_use]
+    pub const fn alone(name: String) -> Self {
+        Self {
+            name,
+            incarnation: 1,
+            config_hash: 0,
+            paths: 0,
+            priority: 1,
+            interval: Duration::from_secs(1),
+            dead_after: Duration::from_secs(3),
+            failback: Failback::Manual,
+        }
+    }
+
+    /// Time between two heartbeats while a handover or an introduction is under way.
+    pub(super) fn fast(&self) -> Duration {
+        self.interval / 4
+    }
+
+    /// How long both routers are passive before they elect: what a role change under way needs to be heard.
+    pub(super) fn election_after(&self) -> Duration {
+        self.interval * 2
+    }
+
+    /// How long a router that leaves waits for the peer. A peer that does not hear it takes over within `dead_after`.
+    pub(super) fn leave_within(&self) -> Duration {
+        self.dead_after + self.interval * 4
+    }
+
+    /// How long an active router that was frozen listens before it speaks.
+    pub(super) fn listen_for(&self) -> Duration {
+        self.interval * 2
+    }
+}

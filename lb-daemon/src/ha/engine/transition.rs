@@ -1,0 +1,168 @@
+//! The table of the role engine: from a state and what happened to what follows. Pure; the guards stand in the events.
+
+use super::{Cause, Role};
+
+/// States of the engine. [`Role`] is what others see of them.
+///
+/// ```text
+///                          peer active, or preferred
+///            +----------+ --------------------------> +---------+ <------------------------------+
+///  start --> | Starting |                             | Standby |                                |
+///            +----------+                             +---------+                                |
+///                  | peer silent, leaving,             |       ^                                |
+///                  | or not preferred      peer silent,|       | peer active and stronger       |
+///                  |                       leaving, or |       |                                |
+///                  |                       election won|       |                                |
+///                  |                                   v       |                                |
+///                  +--------------------------------> +---------+  operator,    +-------------+  |
+///                                                     | Active  |  peer asks    | HandingOver |--+ peer active
+///                     peer silent, leaving, or late   |         | ------------> |             |
+///                     +-----------------------------> +---------+               +-------------+
+///                     |                                 |     | stop with a peer       |   |
+///                     +---------------------------------|-----|------------------------+   | stop
+///                                                       |     v                            v
+///  stop in Starting or Standby, or without a peer       |   +----------+  peer active,   +---------+
+///  ----------------------------------------------------(+)->| Stopping |  silent, late   | Stopped |
+///                                                           +----------+ --------------> +---------+
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum State {
+    /// Listens before it takes a role.
+    Starting,
+    /// Watches the active peer.
+    Standby,
+    /// Forwards.
+    Active,
+    /// Forwards until the peer has taken over; goes on as standby.
+    HandingOver,
+    /// Forwards until the peer has taken over; then ends.
+    Stopping,
+    /// The end.
+    Stopped,
+}
+
+impl State {
+    /// What others see.
+    pub(super) const fn role(self) -> Role {
+        match self {
+            Self::Starting => Role::Starting,
+            Self::Standby | Self::Stopped => Role::Standby,
+            Self::Active => Role::Active,
+            Self::HandingOver | Self::Stopping => Role::Leaving,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Event {
+    /// The peer says it is active. While this router leaves: and it says so knowing that.
+    PeerActive(Rival),
+    /// The peer forwards still, and wants to be relieved.
+    PeerLeaving,
+    /// The peer says it is standby or starting.
+    PeerPassive(Election),
+    /// The peer, standby and of the higher rank, wants its role back.
+    PeerAsks,
+    /// Nothing was heard of the peer for `dead_after`.
+    PeerSilent,
+    /// The operator gives the role to the peer, which is alive.
+    Failover,
+    /// The daemon shall end. `relief`: this router forwards, and a living peer can take over.
+    Stop {
+        /// Whether to wait for the peer.
+        relief: bool,
+    },
+    /// A router that leaves has waited for long enough.
+    Late,
+}
+
+/// How this router, if active, stands to a peer that is active too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Rival {
+    /// The peer has the lower rank: it yields.
+    Weaker,
+    /// The peer has the higher rank.
+    Stronger,
+    /// The peer took the role while this router was frozen.
+    Successor,
+    /// The peer cannot yield: it does not hear this router.
+    Deaf,
+}
+
+/// Which of two passive routers becomes active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Election {
+    /// This one: it was active before its daemon restarted.
+    Resumed,
+    /// This one: it has the higher rank.
+    Won,
+    /// The peer.
+    Lost,
+    /// Not decided yet.
+    Open,
+}
+
+/// What follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing.
+    Stay,
+    /// The role stays, and the network must be told again whose the addresses are.
+    Reannounce,
+    /// Another state.
+    Go(State, Cause),
+}
+
+/// The whole table.
+pub(super) const fn step(state: State, event: Event) -> Step {
+    use Election::{Lost, Open, Resumed, Won};
+    use Event::{Failover, Late, PeerActive, PeerAsks, PeerLeaving, PeerPassive, PeerSilent, Stop};
+    use Rival::{Deaf, Stronger, Successor, Weaker};
+    use State::{Active, HandingOver, Standby, Starting, Stopped, Stopping};
+    use Step::{Go, Reannounce, Stay};
+
+    match (state, event) {
+        (Starting, PeerActive(Weaker | Stronger | Successor | Deaf)) => Go(Standby, Cause::PeerActive),
+        (Starting | Standby, PeerLeaving) => Go(Active, Cause::PeerLeft),
+        (Starting, PeerPassive(Resumed)) => Go(Active, Cause::Resumed),
+        (Starting | Standby, PeerPassive(Won)) => Go(Active, Cause::Elected),
+        (Starting, PeerPassive(Lost)) => Go(Standby, Cause::NotElected),
+        (Starting | Standby, PeerSilent) => Go(Active, Cause::PeerSilent),
+        (Starting, Stop { relief: true }) => Go(Stopping, Cause::Stop),
+        (Starting, Stop { relief: false }) => Go(Stopped, Cause::Stop),
+        (Starting, PeerPassive(Open) | PeerAsks | Failover | Late) => Stay,
+
+        (Standby, Stop { relief: true | false }) => Go(Stopped, Cause::Stop),
+        (Standby, PeerActive(Weaker | Stronger | Successor | Deaf)) => Stay,
+        (Standby, PeerPassive(Resumed | Lost | Open) | PeerAsks | Failover | Late) => Stay,
+
+        (Active, PeerActive(Weaker)) => Reannounce,
+        (Active, PeerActive(Stronger)) => Go(Standby, Cause::Outranked),
+        (Active, PeerActive(Successor)) => Go(Standby, Cause::Frozen),
+        (Active, PeerActive(Deaf)) => Go(Standby, Cause::Unheard),
+        (Active, PeerAsks) => Go(HandingOver, Cause::Asked),
+        (Active, Failover) => Go(HandingOver, Cause::Operator),
+        (Active | HandingOver, Stop { relief: true }) => Go(Stopping, Cause::Stop),
+        (Active | HandingOver, Stop { relief: false }) => Go(Stopped, Cause::Stop),
+        (Active, PeerLeaving | PeerPassive(Resumed | Won | Lost | Open) | PeerSilent | Late) => Stay,
+
+        (HandingOver, PeerActive(Weaker | Stronger | Successor | Deaf)) => Go(Standby, Cause::Relieved),
+        (HandingOver, PeerLeaving) => Go(Active, Cause::PeerLeft),
+        (HandingOver, PeerSilent) => Go(Active, Cause::PeerSilent),
+        (HandingOver, Late) => Go(Active, Cause::NotRelieved),
+        (HandingOver, PeerPassive(Resumed | Won | Lost | Open) | PeerAsks | Failover) => Stay,
+
+        (Stopping, PeerActive(Weaker | Stronger | Successor | Deaf)) => Go(Stopped, Cause::Relieved),
+        (Stopping, PeerSilent) => Go(Stopped, Cause::PeerSilent),
+        (Stopping, Late) => Go(Stopped, Cause::NotRelieved),
+        (Stopping, PeerLeaving | PeerPassive(Resumed | Won | Lost | Open) | PeerAsks) => Stay,
+        (Stopping, Failover | Stop { relief: true | false }) => Stay,
+
+        (Stopped, PeerActive(Weaker | Stronger | Successor | Deaf) | PeerLeaving | PeerAsks | PeerSilent) => {
+            Stay
+        }
+        (Stopped, PeerPassive(Resumed | Won | Lost | Open) | Failover | Late) => Stay,
+        (Stopped, Stop { relief: true | false }) => Stay,
+    }
+}

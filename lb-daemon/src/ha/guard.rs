@@ -1,0 +1,158 @@
+//! Tells heartbeats that the peer sends now from recorded ones that somebody sends again.
+//!
+//! Each life of a router has a random number, its incarnation. A heartbeat echoes the last one that its sender heard:
+//! incarnation and sequence. Three rules follow, and none needs a clock or a memory that outlives the process:
+//!
+//! 1. An incarnation is trusted only when it answers ours: its echo names our incarnation, which nobody could know
+//!    before we chose it, and a sequence above every one that was echoed to us before, which an earlier life of the
+//!    peer cannot have heard.
+//! 2. Of a trusted incarnation, only a sequence above all before is news.
+//! 3. A copy of recent news over another path says that the path works, and nothing else.
+//!
+//! What is authentic but untrusted is still echoed: that is how the sender, if it lives, can answer.
+
+use super::heartbeat::{Echo, Heartbeat, Ignored};
+
+/// How far a copy over a slower path may lag behind the newest heartbeat, in heartbeats.
+const LAG: u64 = 16;
+
+/// What to do with an authentic heartbeat that is no replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// The first of a life of the peer: everything known of the life before is void.
+    First,
+    /// News.
+    News,
+    /// Known already; shows that this path works.
+    Copy,
+}
+
+/// The peer's heartbeats so far.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// Our own incarnation.
+    own: u64,
+    /// Number of paths.
+    paths: usize,
+    /// The trusted incarnation.
+    peer: Option<Known>,
+    /// An incarnation that has not answered us.
+    candidate: Option<Echo>,
+    /// The highest of our sequences that was echoed to us.
+    answered: u64,
+    /// The heartbeat heard last, trusted or not.
+    heard: Option<Echo>,
+}
+
+/// A trusted incarnation.
+#[derive(Clone, Debug)]
+struct Known {
+    /// Newest heartbeat.
+    newest: Echo,
+    /// Newest sequence by path; 0 for none.
+    by_path: Vec<u64>,
+}
+
+impl Guard {
+    /// A guard of the router in incarnation `own`, which has `paths` paths to the peer.
+    #[must_use]
+    pub const fn new(own: u64, paths: usize) -> Self {
+        Self { own, paths, peer: None, candidate: None, answered: 0, heard: None }
+    }
+
+    /// What our next heartbeat should echo.
+    #[must_use]
+    pub const fn echo(&self) -> Option<Echo> {
+        self.heard
+    }
+
+    /// The highest of our sequences that the peer is known to have heard; 0 for none.
+    #[must_use]
+    pub const fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// Judges an authentic heartbeat that came over `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Ignored::Stranger`] for a path that does not exist, [`Ignored::Replayed`], [`Ignored::Unproven`].
+    pub fn admit(&mut self, path: usize, heartbeat: &Heartbeat) -> Result<Admission, Ignored> {
+        if path >= self.paths {
+            return Err(Ignored::Stranger);
+        }
+        if heartbeat.incarnation == self.own {
+            return Err(Ignored::Replayed);
+        }
+        let name = Echo { incarnation: heartbeat.incarnation, sequence: heartbeat.sequence };
+        let admission = match self.peer.as_mut().filter(|known| known.newest.incarnation == name.incarnation)
+        {
+            Some(known) => known.admit(path, name.sequence)?,
+            None => self.introduce(path, name, heartbeat.echo)?,
+        };
+        if admission != Admission::Copy {
+            self.heard = Some(name);
+            self.answered = self.answered.max(self.echoed(heartbeat.echo).unwrap_or(0));
+        }
+        Ok(admission)
+    }
+
+    /// Judges a heartbeat of an incarnation that is not trusted yet.
+    fn introduce(&mut self, path: usize, name: Echo, echo: Option<Echo>) -> Result<Admission, Ignored> {
+        match self.echoed(echo) {
+            Some(sequence) if sequence > self.answered => {
+                self.peer = Some(Known::new(self.paths, path, name));
+                self.candidate = None;
+                Ok(Admission::First)
+            }
+            // An answer to this life, but an old one: an earlier life of the peer gave it.
+            Some(_) if self.peer.is_some() => {
+                self.consider(name)?;
+                Err(Ignored::Replayed)
+            }
+            Some(_) | None => {
+                self.consider(name)?;
+                Err(Ignored::Unproven)
+            }
+        }
+    }
+
+    /// Remembers an untrusted heartbeat, so that our next one echoes it.
+    fn consider(&mut self, name: Echo) -> Result<(), Ignored> {
+        let older = self
+            .candidate
+            .is_some_and(|known| known.incarnation == name.incarnation && known.sequence > name.sequence);
+        if older {
+            return Err(Ignored::Replayed);
+        }
+        self.candidate = Some(name);
+        self.heard = Some(name);
+        Ok(())
+    }
+
+    /// The sequence of ours that `echo` names, if it names our present life.
+    fn echoed(&self, echo: Option<Echo>) -> Option<u64> {
+        echo.filter(|echo| echo.incarnation == self.own).map(|echo| echo.sequence)
+    }
+}
+
+impl Known {
+    fn new(paths: usize, path: usize, newest: Echo) -> Self {
+        let by_path = (0..paths).map(|i| if i == path { newest.sequence } else { 0 }).collect();
+        Self { newest, by_path }
+    }
+
+    fn admit(&mut self, path: usize, sequence: u64) -> Result<Admission, Ignored> {
+        let on_path = self.by_path.get_mut(path).ok_or(Ignored::Stranger)?;
+        let recent = sequence.saturating_add(LAG) > self.newest.sequence;
+        if sequence <= *on_path || !recent {
+            return Err(Ignored::Replayed);
+        }
+        *on_path = sequence;
+        if sequence > self.newest.sequence {
+            self.newest.sequence = sequence;
+            return Ok(Admission::News);
+        }
+        Ok(Admission::Copy)
+    }
+}
