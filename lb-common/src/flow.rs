@@ -175,7 +175,10 @@ impl ConnState {
 impl Flow {
     /// A new flow entry.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "one argument a field; a builder would cost the XDP program stack")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one argument a field; a builder would cost the XDP program stack"
+    )]
     pub const fn new(
         direction: Direction,
         state: ConnState,
