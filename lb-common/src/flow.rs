@@ -14,7 +14,9 @@ pub struct FlowKey {
     pub destination_port: u16,
     /// IPv4 protocol number.
     pub protocol: u8,
-    _pad: [u8; 3],
+    // Numbers and not octets: zeroing three octets is a call of `memset` in BPF, zeroing two numbers is not.
+    _pad: u8,
+    _pad_end: u16,
 }
 
 impl FlowKey {
@@ -27,7 +29,7 @@ impl FlowKey {
         destination: [u8; 4],
         destination_port: u16,
     ) -> Self {
-        Self { source, destination, source_port, destination_port, protocol, _pad: [0; 3] }
+        Self { source, destination, source_port, destination_port, protocol, _pad: 0, _pad_end: 0 }
     }
 }
 
@@ -54,7 +56,8 @@ pub struct Flow {
     pub state: u8,
     /// A [`Direction`] as its number.
     pub direction: u8,
-    _pad: [u8; 6],
+    _pad: u16,
+    _pad_end: u32,
 }
 
 /// Which way a flow entry looks.
@@ -175,7 +178,10 @@ impl ConnState {
 impl Flow {
     /// A new flow entry.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "one argument a field; a builder would cost the XDP program stack")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one argument a field; a builder would cost the XDP program stack"
+    )]
     pub const fn new(
         direction: Direction,
         state: ConnState,
@@ -197,7 +203,8 @@ impl Flow {
             local_mac,
             state: state as u8,
             direction: direction as u8,
-            _pad: [0; 6],
+            _pad: 0,
+            _pad_end: 0,
         }
     }
 

@@ -67,6 +67,16 @@ pub mod map {
 
     /// Every pinned map.
     pub const ALL: [&str; 11] = [
-        SERVICES, REALS, REAL_KEYS, RINGS, POSITIONS, FLOWS, ROUTER, PEER_HOPS, LOCALS, REASONS, REAL_COUNTERS,
+        SERVICES,
+        REALS,
+        REAL_KEYS,
+        RINGS,
+        POSITIONS,
+        FLOWS,
+        ROUTER,
+        PEER_HOPS,
+        LOCALS,
+        REASONS,
+        REAL_COUNTERS,
     ];
 }

@@ -77,6 +77,8 @@ reasons! {
     PortConflict = 17, Drop, "port_conflict";
     /// A map holds what it must not: the daemon's fault.
     BadTable = 18, Drop, "bad_table";
+    /// As [`NoServer`](Self::NoServer), for TCP: answered with RST, so that the client fails at once.
+    NoServerReset = 19, Send, "no_server_reset";
 }
 
 #[cfg(test)]

@@ -1,0 +1,36 @@
+//! Reading headers out of bytes, be they a frame under XDP or a slice in a test.
+
+use network_types::{ip::Ipv4Hdr, tcp::TcpHdr, udp::UdpHdr};
+
+use crate::packet::Macs;
+
+/// A header as it stands in a packet.
+///
+/// # Safety
+/// `repr(C)` or an octet array, alignment 1, without padding, every bit pattern valid.
+pub(crate) unsafe trait Header: Copy {}
+
+// SAFETY: octets have no alignment, no padding and no invalid pattern.
+unsafe impl<const N: usize> Header for [u8; N] {}
+// SAFETY: `repr(C)` of octet arrays alone.
+unsafe impl Header for Macs {}
+// SAFETY: `repr(C)` of octets and octet arrays alone.
+unsafe impl Header for Ipv4Hdr {}
+// SAFETY: `repr(C)` of octets and octet arrays alone; its bit field is two octets.
+unsafe impl Header for TcpHdr {}
+// SAFETY: `repr(C)` of octet arrays alone.
+unsafe impl Header for UdpHdr {}
+
+const _: () = assert!(align_of::<Ipv4Hdr>() == 1 && align_of::<TcpHdr>() == 1 && align_of::<UdpHdr>() == 1);
+
+/// Bytes that headers are read from.
+pub(crate) trait Bytes {
+    /// The header that starts `offset` bytes in; `None` where it would reach beyond the end.
+    fn read<T: Header>(&self, offset: usize) -> Option<T>;
+
+    /// Length in bytes of the part that can be read directly: the first buffer of a multi-buffer frame.
+    fn linear_length(&self) -> usize;
+
+    /// Length in bytes of the whole frame. Costs a helper call under XDP.
+    fn length(&self) -> usize;
+}

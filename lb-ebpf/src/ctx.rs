@@ -1,0 +1,101 @@
+//! Checked access to the frame under XDP: the only pointer arithmetic on packets.
+
+use core::{arch::asm, ptr};
+
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::xdp_md,
+    helpers::generated::{bpf_redirect, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
+    programs::XdpContext,
+};
+
+use crate::bytes::{Bytes, Header};
+
+/// The frame that the program runs for.
+pub(crate) struct Frame {
+    ctx: *mut xdp_md,
+}
+
+impl Frame {
+    /// The frame of this run.
+    #[inline(always)]
+    pub(crate) fn new(ctx: &XdpContext) -> Self {
+        Self { ctx: ctx.as_ptr().cast() }
+    }
+
+    /// Index of the interface that it came in by.
+    #[inline(always)]
+    pub(crate) fn ingress(&self) -> u32 {
+        // SAFETY: the kernel passes a valid context, and `Frame` does not outlive the run.
+        unsafe { (*self.ctx).ingress_ifindex }
+    }
+
+    /// The header that starts `offset` bytes in, to be changed; `None` where it would reach beyond the linear part.
+    #[inline(always)]
+    pub(crate) fn header<T: Header>(&mut self, offset: usize) -> Option<&mut T> {
+        // SAFETY: `at` checked the bounds, `Header` has no alignment and no invalid pattern, and the frame is borrowed
+        // mutably as long as the header is.
+        self.at::<T>(offset).map(|header| unsafe { &mut *header })
+    }
+
+    /// Cuts the frame to `length` bytes. `None` where it is shorter than that already.
+    #[inline(always)]
+    pub(crate) fn cut(&mut self, length: usize) -> Option<()> {
+        let excess = self.length().checked_sub(length)?;
+        // SAFETY: the helper checks the length itself; no pointer into the frame outlives the mutable borrow.
+        let result = unsafe { bpf_xdp_adjust_tail(self.ctx, -(excess as i32)) };
+        (result == 0).then_some(())
+    }
+
+    /// Says that the frame, once the program returns `XDP_REDIRECT`, leaves by `ifindex`. Returns that action.
+    #[inline(always)]
+    pub(crate) fn redirect(&self, ifindex: u32) -> u32 {
+        // SAFETY: the helper takes numbers alone.
+        unsafe { bpf_redirect(ifindex, 0) as u32 }
+    }
+
+    /// The context, for helpers.
+    #[inline(always)]
+    pub(crate) fn as_ptr(&self) -> *mut xdp_md {
+        self.ctx
+    }
+
+    #[inline(always)]
+    fn at<T: Header>(&self, offset: usize) -> Option<*mut T> {
+        // SAFETY: the kernel passes a valid context; the verifier turns both loads into pointers.
+        let (start, end) = unsafe { ((*self.ctx).data as usize, (*self.ctx).data_end as usize) };
+        let first = opaque(start + offset);
+        (first + size_of::<T>() <= end).then_some(first as *mut T)
+    }
+}
+
+impl Bytes for Frame {
+    #[inline(always)]
+    fn read<T: Header>(&self, offset: usize) -> Option<T> {
+        // SAFETY: `at` checked the bounds; `Header` has no invalid pattern.
+        self.at::<T>(offset).map(|header| unsafe { ptr::read_unaligned(header) })
+    }
+
+    #[inline(always)]
+    fn linear_length(&self) -> usize {
+        // SAFETY: as in `at`.
+        let (start, end) = unsafe { ((*self.ctx).data as usize, (*self.ctx).data_end as usize) };
+        end - start
+    }
+
+    #[inline(always)]
+    fn length(&self) -> usize {
+        // SAFETY: the kernel passes a valid context.
+        unsafe { bpf_xdp_get_buff_len(self.ctx) as usize }
+    }
+}
+
+/// The same address, of which the compiler knows nothing. It would otherwise compute the address twice, once to check
+/// it and once to use it, and the verifier does not see that both are the same.
+#[inline(always)]
+fn opaque(mut address: usize) -> usize {
+    // SAFETY: the register keeps its value. (Without any instruction, the line information would name one place twice,
+    // which the kernel refuses.)
+    unsafe { asm!("{0} = {0}", inout(reg) address, options(pure, nomem, nostack, preserves_flags)) };
+    address
+}

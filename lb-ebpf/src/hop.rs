@@ -1,0 +1,77 @@
+//! The last step of every packet that is sent: MAC addresses and the interface.
+
+use aya_ebpf::{
+    bindings::{BPF_FIB_LKUP_RET_SUCCESS, bpf_fib_lookup as FibLookup},
+    helpers::generated::bpf_fib_lookup,
+};
+use lb_common::{PeerHop, Real, Reason};
+
+use crate::{
+    ctx::Frame,
+    outcome::{Outcome, Sent},
+    packet::{Macs, Packet},
+};
+
+/// `AF_INET` of Linux.
+const AF_INET: u8 = 2;
+
+/// A neighbour on a segment, and how this router stands on that segment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hop {
+    /// Interface towards it; 0 where not known.
+    pub(crate) ifindex: u32,
+    /// Its MAC address.
+    pub(crate) mac: [u8; 6],
+    /// Own MAC address on the segment.
+    pub(crate) source_mac: [u8; 6],
+}
+
+impl Hop {
+    /// No neighbour.
+    pub(crate) const UNKNOWN: Self = Self { ifindex: 0, mac: [0; 6], source_mac: [0; 6] };
+
+    /// The next hop of a real server.
+    #[inline(always)]
+    pub(crate) fn of_real(real: &Real) -> Self {
+        Self { ifindex: real.ifindex, mac: real.mac, source_mac: real.source_mac }
+    }
+
+    /// The peer router on interface `ifindex`.
+    #[inline(always)]
+    pub(crate) fn of_peer(ifindex: u32, peer: &PeerHop) -> Self {
+        Self { ifindex, mac: peer.mac, source_mac: peer.source_mac }
+    }
+
+    /// The neighbour that a packet came from.
+    #[inline(always)]
+    pub(crate) fn back(ifindex: u32, packet: &Packet) -> Self {
+        Self { ifindex, mac: packet.macs.source, source_mac: packet.macs.destination }
+    }
+
+    /// The next hop of the kernel's routing table from `source` to `destination`; `None` where there is no route, or
+    /// the neighbour is not resolved.
+    #[inline(always)]
+    pub(crate) fn by_route(frame: &Frame, source: [u8; 4], destination: [u8; 4]) -> Option<Self> {
+        // SAFETY: numbers and arrays of numbers: all zero is a valid value.
+        let mut lookup: FibLookup = unsafe { core::mem::zeroed() };
+        lookup.family = AF_INET;
+        lookup.ifindex = frame.ingress();
+        lookup.__bindgen_anon_3.ipv4_src = u32::from_ne_bytes(source);
+        lookup.__bindgen_anon_4.ipv4_dst = u32::from_ne_bytes(destination);
+        let size = size_of::<FibLookup>() as i32;
+        // SAFETY: the context is the kernel's own, `lookup` is valid for reading and writing `size` bytes.
+        let result = unsafe { bpf_fib_lookup(frame.as_ptr().cast(), &raw mut lookup, size, 0) };
+        (result == BPF_FIB_LKUP_RET_SUCCESS as i64).then_some(Self {
+            ifindex: lookup.ifindex,
+            mac: lookup.dmac,
+            source_mac: lookup.smac,
+        })
+    }
+}
+
+/// Addresses the frame to `hop` and sends it.
+#[inline(always)]
+pub(crate) fn send(frame: &mut Frame, hop: &Hop, reason: Reason) -> Outcome {
+    *frame.header(0).ok_or(Reason::Malformed)? = Macs { destination: hop.mac, source: hop.source_mac };
+    Ok(Sent { reason, ifindex: hop.ifindex })
+}

@@ -1,0 +1,107 @@
+//! Ethernet with up to two VLAN tags, IPv4 with options, TCP and UDP.
+
+use core::mem::offset_of;
+
+use lb_common::{FlowKey, IPPROTO_TCP, IPPROTO_UDP, Reason};
+use network_types::{eth::EtherType, ip::Ipv4Hdr, tcp::TcpHdr, udp::UdpHdr};
+
+use crate::{
+    bytes::Bytes,
+    packet::{Macs, Packet, TcpFlags},
+};
+
+/// An 802.1Q or 802.1ad tag: its type and the tag control information.
+const TAG: usize = 4;
+/// Tags that are skipped over: a customer's and a provider's.
+const MAX_TAGS: usize = 2;
+/// "More fragments" and the fragment offset: not zero in every fragment (RFC 791 3.1).
+const FRAGMENT: u16 = 0x3fff;
+/// The octet of a TCP header with the data offset in its upper half; the flags follow (RFC 9293 3.1).
+pub(crate) const TCP_DATA_OFFSET: usize = offset_of!(TcpHdr, _bitfield_1);
+
+/// Describes the packet in `bytes`.
+///
+/// # Errors
+/// `NotIpv4`, `OtherProtocol`, `Fragment`, `Malformed`.
+#[inline(always)]
+pub(crate) fn parse(bytes: &impl Bytes) -> Result<Packet, Reason> {
+    let macs: Macs = bytes.read(0).ok_or(Reason::NotIpv4)?;
+    let l3 = find_ipv4(bytes).ok_or(Reason::NotIpv4)?;
+    let ip: Ipv4Hdr = bytes.read(l3).ok_or(Reason::Malformed)?;
+    let header_length = (ip.vihl & 0x0f) as usize * 4;
+    let total_length = u16::from_be_bytes(ip.tot_len);
+    let claimed = l3 + total_length as usize;
+    // Only a frame of several buffers holds more than its linear part; no other pays for the helper.
+    let linear = bytes.linear_length();
+    let frame_length = if claimed <= linear { linear } else { bytes.length() };
+    if ip.vihl >> 4 != 4
+        || header_length < Ipv4Hdr::LEN
+        || (total_length as usize) < header_length
+        || frame_length < claimed
+    {
+        return Err(Reason::Malformed);
+    }
+    if ip.proto != IPPROTO_TCP && ip.proto != IPPROTO_UDP {
+        return Err(Reason::OtherProtocol);
+    }
+    if u16::from_be_bytes(ip.frags) & FRAGMENT != 0 {
+        return Err(Reason::Fragment);
+    }
+    let l4 = l3 + header_length;
+    let payload = total_length as usize - header_length;
+    let (source_port, destination_port, flags) =
+        if ip.proto == IPPROTO_TCP { tcp(bytes, l4, payload) } else { udp(bytes, l4, payload) }
+            .ok_or(Reason::Malformed)?;
+    Ok(Packet {
+        macs,
+        l3,
+        l4,
+        key: FlowKey::new(ip.proto, ip.src_addr, source_port, ip.dst_addr, destination_port),
+        total_length,
+        frame_length,
+        ttl: ip.ttl,
+        flags,
+    })
+}
+
+/// Offset of the IPv4 header; `None` for other frames.
+#[inline(always)]
+fn find_ipv4(bytes: &impl Bytes) -> Option<usize> {
+    let mut offset = size_of::<Macs>();
+    for _ in 0..=MAX_TAGS {
+        let ether_type = u16::from_ne_bytes(bytes.read(offset)?);
+        if ether_type == EtherType::Ipv4 as u16 {
+            return Some(offset + 2);
+        }
+        if ether_type != EtherType::Ieee8021q as u16 && ether_type != EtherType::Ieee8021ad as u16 {
+            return None;
+        }
+        offset += TAG;
+    }
+    None
+}
+
+/// Ports and flags of a TCP segment of `length` bytes; `None` where it contradicts itself.
+#[inline(always)]
+fn tcp(bytes: &impl Bytes, l4: usize, length: usize) -> Option<(u16, u16, TcpFlags)> {
+    let ports: [u8; 4] = bytes.read(l4)?;
+    let [data_offset, flags] = bytes.read(l4 + TCP_DATA_OFFSET)?;
+    let header_length = (data_offset >> 4) as usize * 4;
+    // The rest of the fixed header is read by whoever needs it; that it is there was claimed by the total length.
+    if header_length < TcpHdr::LEN || header_length > length {
+        return None;
+    }
+    let [a, b, c, d] = ports;
+    Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]), TcpFlags(flags)))
+}
+
+/// Ports of a UDP datagram of `length` bytes; `None` where it contradicts itself.
+#[inline(always)]
+fn udp(bytes: &impl Bytes, l4: usize, length: usize) -> Option<(u16, u16, TcpFlags)> {
+    let header: UdpHdr = bytes.read(l4)?;
+    let claimed = u16::from_be_bytes(header.len) as usize;
+    if claimed < UdpHdr::LEN || claimed > length {
+        return None;
+    }
+    Some((u16::from_be_bytes(header.src), u16::from_be_bytes(header.dst), TcpFlags::NONE))
+}

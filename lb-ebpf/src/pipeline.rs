@@ -1,0 +1,162 @@
+//! The way of a packet, from its headers to its end.
+
+use lb_common::{
+    FlowKey, IPPROTO_TCP, IPPROTO_UDP, RealKey, RealState, Reason, RouterRole, Service, ServiceKey,
+};
+
+use crate::{
+    connect::connect,
+    count,
+    ctx::Frame,
+    flows::{self, Connection, Found},
+    forward,
+    hop::{self, Hop},
+    maps::{LOCALS, REAL_KEYS, ROUTER, SERVICES},
+    outcome::Outcome,
+    packet::Packet,
+    peer::{self, Peer},
+    refuse::refuse,
+    tcp_state,
+};
+
+/// Decides about a packet at `now`, nanoseconds of the monotonic clock, and rewrites it accordingly.
+#[inline(always)]
+pub(crate) fn process(frame: &mut Frame, packet: &Packet, now: u64) -> Outcome {
+    match flows::find(&packet.key, now) {
+        Found::Reply(connection, original) => return from_real(frame, packet, &connection, &original, now),
+        Found::Original(connection) if !starts_anew(packet, &connection) => {
+            return from_client(frame, packet, &connection, now);
+        }
+        Found::Original(connection) => flows::remove(&packet.key, &connection),
+        Found::Nothing => {}
+    }
+    match service(&packet.key) {
+        Some(service) => for_service(frame, packet, service, now),
+        None => for_nobody(frame, packet),
+    }
+}
+
+/// A packet of a client, of a connection that is known.
+#[inline(always)]
+fn from_client(frame: &mut Frame, packet: &Packet, connection: &Connection, now: u64) -> Outcome {
+    forward::check_ttl(packet)?;
+    let Connection { entry, real, index } = *connection;
+    entry.touch(tcp_state::next(connection.client_side(), entry.state(), packet.flags), now);
+    let hop = Hop::back(frame.ingress(), packet);
+    // What the peer passed on came to the peer from a neighbour that is unknown here.
+    if entry.last_hop() != hop && !matches!(Peer::of(frame, packet), Peer::Sender) {
+        entry.set_last_hop(&hop);
+    }
+    count::to_real(index, packet.total_length);
+    forward::to_real(frame, packet, real)
+}
+
+/// A reply of a NAT real server, of a connection that is known; its client's direction has the key `original`.
+#[inline(always)]
+fn from_real(
+    frame: &mut Frame,
+    packet: &Packet,
+    connection: &Connection,
+    original: &FlowKey,
+    now: u64,
+) -> Outcome {
+    forward::check_ttl(packet)?;
+    let Connection { entry, index, .. } = *connection;
+    entry.touch(tcp_state::next(tcp_state::Side::Output, entry.state(), packet.flags), now);
+    count::from_real(index, packet.total_length);
+    let mut hop = entry.last_hop();
+    if hop.ifindex == 0 {
+        hop = Hop::by_route(frame, original.destination, original.source).ok_or(Reason::NoReturnPath)?;
+    }
+    let reason = forward::nat::to_client(frame, packet, original)?;
+    hop::send(frame, &hop, reason)
+}
+
+/// Whether a packet of a known connection begins another one with the same addresses and ports.
+#[inline(always)]
+fn starts_anew(packet: &Packet, connection: &Connection) -> bool {
+    let is_down = connection.real.state == RealState::Down as u8;
+    if packet.key.protocol == IPPROTO_UDP {
+        return is_down;
+    }
+    packet.flags.opens()
+        && (is_down || tcp_state::may_reuse(connection.client_side(), connection.entry.state()))
+}
+
+/// A packet for a virtual service, of no known connection.
+#[inline(always)]
+fn for_service(frame: &mut Frame, packet: &Packet, service: &Service, now: u64) -> Outcome {
+    let peer = Peer::of(frame, packet);
+    let is_active = role()? == RouterRole::Active;
+    let opens = packet.key.protocol == IPPROTO_UDP || packet.flags.opens();
+    if is_active && opens {
+        return for_new_connection(frame, packet, service, &peer, now);
+    }
+    match peer {
+        Peer::Reachable(hop) => peer::second_chance(frame, &hop),
+        // A standby without a peer: nobody should address it, and the kernel may know better.
+        Peer::Unknown if !is_active => Err(Reason::NotOurs),
+        Peer::Unknown | Peer::Sender => {
+            refuse(frame, packet, &peer, Reason::UnknownReset, Reason::UnknownDropped)
+        }
+    }
+}
+
+/// The first packet of a connection, which this router schedules.
+#[inline(always)]
+fn for_new_connection(
+    frame: &mut Frame,
+    packet: &Packet,
+    service: &Service,
+    peer: &Peer,
+    now: u64,
+) -> Outcome {
+    forward::check_ttl(packet)?;
+    let last_hop = match peer {
+        Peer::Sender => Hop::UNKNOWN,
+        Peer::Reachable(_) | Peer::Unknown => Hop::back(frame.ingress(), packet),
+    };
+    match connect(packet, service, &last_hop, now) {
+        Ok((index, real)) => {
+            count::to_real(index, packet.total_length);
+            forward::to_real(frame, packet, real)
+        }
+        Err(Reason::NoServer) => refuse(frame, packet, peer, Reason::NoServerReset, Reason::NoServer),
+        Err(reason) => Err(reason),
+    }
+}
+
+/// A packet for an address and port that are no service of ours.
+#[inline(always)]
+fn for_nobody(frame: &mut Frame, packet: &Packet) -> Outcome {
+    let key = RealKey::new(packet.key.protocol, packet.key.source, packet.key.source_port);
+    if REAL_KEYS.get_ptr(key).is_none() {
+        return Err(Reason::NotOurs);
+    }
+    // A real server speaks from its service port. To the router itself: the answer to a health check. To anybody else:
+    // the reply of a connection that the peer may know.
+    if LOCALS.get_ptr(packet.key.destination).is_some() {
+        return Err(Reason::Local);
+    }
+    if packet.key.protocol == IPPROTO_TCP && role()? == RouterRole::Active {
+        if let Peer::Reachable(hop) = Peer::of(frame, packet) {
+            return peer::second_chance(frame, &hop);
+        }
+    }
+    Err(Reason::NotOurs)
+}
+
+/// The service that a packet is for.
+#[inline(always)]
+fn service(key: &FlowKey) -> Option<&'static Service> {
+    let service = SERVICES.get_ptr(ServiceKey::new(key.protocol, key.destination, key.destination_port))?;
+    // SAFETY: a value of the map is valid for the whole run, and any bytes make a service; one that is replaced
+    // meanwhile costs a wrong slot at worst, since every index is checked where it is used.
+    Some(unsafe { &*service })
+}
+
+#[inline(always)]
+fn role() -> Result<RouterRole, Reason> {
+    let state = ROUTER.get(0).ok_or(Reason::BadTable)?;
+    RouterRole::from_u8(state.role).ok_or(Reason::BadTable)
+}
