@@ -64,6 +64,7 @@ pub(super) fn all() -> Vec<Item> {
                 .and_then(|compiler| lint::clippy_driver(&compiler))
                 .map(|path| path.display().to_string())
         }),
+        tool("git", "lists the files of the tree", &["git"], || program("git")),
         tool("bpftool", "reads programs and maps", &["bpftool"], || program("bpftool")),
         tool("ip", "makes the laboratory's network", &["iproute2"], || program("ip")),
         tool("ethtool", "switches off offloads that virtual links only pretend to do", &["ethtool"], || {
