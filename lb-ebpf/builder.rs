@@ -64,16 +64,40 @@ pub(crate) fn find_linker() -> Result<PathBuf, String> {
         .ok_or_else(|| format!("{LINKER} is not installed; `cargo xtask setup` installs it"))
 }
 
-/// Builds the object below `target_dir` and returns its path.
+/// The cargo that runs this, for a build of its own: without the variables that it has set for the present one.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in env::vars_os().filter(|(name, _)| belongs_to_build(&name.to_string_lossy())) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Builds the object below `target_dir` and returns its path. Warnings go to standard error.
 pub(crate) fn build(ebpf_crate: &Path, target_dir: &Path) -> Result<PathBuf, String> {
     let compiler = find_compiler()?;
-    let linker = find_linker()?;
-    let (rustc, build_std) = match &compiler {
-        Compiler::Prebuilt(rustc) => (rustc, None),
-        Compiler::BuildStd(rustc) => (rustc, Some("-Zbuild-std=core")),
-    };
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let linker_flag = format!("-Clinker={}", linker.display());
+    let output = command(&compiler, "build", ebpf_crate, target_dir)?
+        .arg("--quiet")
+        .output()
+        .map_err(|error| format!("cargo does not start: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!(
+            "the eBPF object does not build with {compiler}; if tools are missing, `cargo xtask setup` installs them\n{said}"
+        ));
+    }
+    eprint!("{said}");
+    Ok(target_dir.join(TARGET).join("release").join("lb"))
+}
+
+/// `cargo <subcommand>` on the XDP program, for the BPF target.
+pub(crate) fn command(
+    compiler: &Compiler,
+    subcommand: &str,
+    ebpf_crate: &Path,
+    target_dir: &Path,
+) -> Result<Command, String> {
+    let linker_flag = format!("-Clinker={}", find_linker()?.display());
     let flags = [
         "--cfg=bpf_target_arch=\"x86_64\"",
         "-Cdebuginfo=2",
@@ -82,19 +106,13 @@ pub(crate) fn build(ebpf_crate: &Path, target_dir: &Path) -> Result<PathBuf, Str
         "-Clink-arg=--btf",
         &linker_flag,
     ];
-    let mut command = Command::new(cargo);
-    // The calling cargo has set variables for its own compilation; of these only paths and proxies may reach ours.
-    for (name, _) in env::vars_os() {
-        let name = name.to_string_lossy().into_owned();
-        if name.starts_with("CARGO_") && !matches!(name.as_str(), "CARGO_HOME" | "CARGO_NET_OFFLINE")
-            || name.starts_with("RUST") && !name.starts_with("RUSTUP")
-        {
-            command.env_remove(name);
-        }
-    }
-    let output = command
-        .arg("build")
-        .args(["--release", "--bins", "--target", TARGET])
+    let (rustc, build_std) = match compiler {
+        Compiler::Prebuilt(rustc) => (rustc, None),
+        Compiler::BuildStd(rustc) => (rustc, Some("-Zbuild-std=core")),
+    };
+    let mut command = cargo();
+    command
+        .args([subcommand, "--release", "--bins", "--target", TARGET])
         .args(build_std)
         .arg("--manifest-path")
         .arg(ebpf_crate.join("Cargo.toml"))
@@ -102,16 +120,19 @@ pub(crate) fn build(ebpf_crate: &Path, target_dir: &Path) -> Result<PathBuf, Str
         .arg(target_dir)
         .env("RUSTC", rustc)
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
-        .output()
-        .map_err(|error| format!("cargo does not start: {error}"))?;
-    if output.status.success() {
-        return Ok(target_dir.join(TARGET).join("release").join("lb"));
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    Ok(command)
+}
+
+/// Whether cargo has set this variable for one compilation. What the user says of proxies, registries, paths and terminal
+/// holds for every build.
+fn belongs_to_build(name: &str) -> bool {
+    const USERS: [&str; 8] =
+        ["HOME", "HTTP_", "INCREMENTAL", "NET_", "REGISTR", "SOURCE_", "TARGET_DIR", "TERM_"];
+    match name.strip_prefix("CARGO_") {
+        Some(rest) => !USERS.iter().any(|prefix| rest.starts_with(prefix)),
+        None => ["RUSTC", "RUSTDOC", "RUSTFLAGS"].iter().any(|prefix| name.starts_with(prefix)),
     }
-    Err(format!(
-        "the eBPF object does not build with {compiler}; if tools are missing, `cargo xtask setup` installs them\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    ))
 }
 
 fn sysroot(rustc: &Path) -> Option<PathBuf> {

@@ -1,1 +1,54 @@
-fn main() {}
+//! The project's own commands: `cargo xtask <command>`.
+//!
+//! Two rules: whoever types one of these sees output within seconds, and every command may be run twice.
+
+mod build_ebpf;
+#[path = "../../lb-ebpf/builder.rs"]
+mod builder;
+mod ci;
+mod demo;
+mod lint;
+mod setup;
+mod shell;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Commands for working on the load balancer.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Command {
+    /// Install what is missing on Debian 12; elsewhere say what to install
+    Setup,
+    /// Build the XDP program, load it through the verifier, show sizes and maps
+    BuildEbpf(build_ebpf::Args),
+    /// Run every test; kernel and laboratory tests need root
+    Test(test::Args),
+    /// Show the main job on real packets, in network namespaces; needs root
+    Demo(demo::Args),
+    /// Check the tree: sizes, docs, links, leftovers
+    Tidy,
+    /// All of continuous integration, in order, up to the first failure
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Command::parse() {
+        Command::Setup => setup::run(),
+        Command::BuildEbpf(args) => build_ebpf::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Tidy => tidy::run(),
+        Command::Ci => ci::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
