@@ -1,1 +1,3 @@
+//! Everything that needs a kernel: packet tables, the laboratory of network namespaces, the demo's lab.
 
+pub mod lab;
