@@ -9,6 +9,7 @@ pub mod announce;
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod connections;
 pub mod datapath;
 pub mod director;
 pub mod ha;
