@@ -32,7 +32,10 @@ mod tests {
         let sequence = recorded::SH_WEIGHT0_THEN_BACK;
         let ours = recorded::replay(Scheduler::SourceHash, sequence);
         assert_eq!(ours[..20], sequence.servers[..20]);
-        assert!(ours[20..40].iter().all(|&server| server != 2), "the kernel refuses where we spread: {ours:?}");
+        assert!(
+            ours[20..40].iter().all(|&server| server != 2),
+            "the kernel refuses where we spread: {ours:?}"
+        );
         assert_eq!(ours[40..], sequence.servers[40..]);
     }
 }

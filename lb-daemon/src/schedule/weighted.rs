@@ -69,7 +69,11 @@ fn first_current_weight(members: &[Member]) -> u32 {
 /// The kernel's current weight at a position of an old ring: that of the last connection, for it falls only when the
 /// next one asks; and where none has come since the ring was made, that which the ring was made with.
 fn current_weight(previous: Previous<'_>) -> u32 {
-    let since = if previous.position == previous.start { previous.position } else { previous.position.wrapping_sub(1) };
+    let since = if previous.position == previous.start {
+        previous.position
+    } else {
+        previous.position.wrapping_sub(1)
+    };
     let level = previous.index(since).map_or(0, |index| level_of(previous.ring, index));
     level.saturating_sub(1).saturating_mul(previous.divisor).saturating_add(u32::from(level > 0))
 }
