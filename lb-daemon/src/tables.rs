@@ -6,7 +6,7 @@ use std::{
     net::Ipv4Addr,
 };
 
-use lb_common::{PeerHop, Real, RouterRole, Scheduler, ServiceKey};
+use lb_common::{PeerHop, Real, RealKey, RouterRole, Scheduler, ServiceKey};
 
 /// The data plane as a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Tables {
     pub services: BTreeMap<ServiceKey, ServiceTable>,
     /// Real servers by index. Slots in state `Removed` stay, so that their generation is never used twice.
     pub reals: BTreeMap<u32, Real>,
+    /// NAT real servers by what their replies come from; where a server stands in several services, its first slot.
+    pub real_keys: BTreeMap<RealKey, u32>,
     /// The peer by interface index.
     pub peer_hops: BTreeMap<u32, PeerHop>,
     /// The router's own addresses.
@@ -29,6 +31,7 @@ impl Default for Tables {
             role: RouterRole::Standby,
             services: BTreeMap::new(),
             reals: BTreeMap::new(),
+            real_keys: BTreeMap::new(),
             peer_hops: BTreeMap::new(),
             locals: BTreeSet::new(),
         }
@@ -45,6 +48,13 @@ pub struct ServiceTable {
     /// Its schedule: real server indices.
     pub ring: Vec<u16>,
     /// Position in `ring` of the next connection, when the ring is first installed. Not compared by reconcile: it
-    /// moves with every connection.
+    /// says nothing once the ring is in use.
     pub start: u64,
+}
+
+impl ServiceTable {
+    /// Whether both are the same for a packet: everything but the start.
+    pub fn same(&self, other: &Self) -> bool {
+        self.id == other.id && self.scheduler == other.scheduler && self.ring == other.ring
+    }
 }

@@ -1,1 +1,170 @@
-//! Empty so far.
+//! The data plane without a kernel, for tests and dry runs: the same maps as plain values.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use lb_common::{Counter, Flow, FlowKey, Real, RealCounters, Reason, ServiceKey};
+
+use super::{Datapath, Error, Op};
+use crate::tables::Tables;
+
+/// A handle of a data plane in memory; clones share it, so that a test keeps one while the daemon owns the other.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryDatapath(Arc<Mutex<State>>);
+
+/// The maps, open to whoever plays the program.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Services, real servers and the rest.
+    pub tables: Tables,
+    /// Next position in each service's ring.
+    pub positions: BTreeMap<ServiceKey, u64>,
+    /// Counters by reason.
+    pub reasons: BTreeMap<Reason, Counter>,
+    /// Counters by real server.
+    pub real_counters: BTreeMap<u32, RealCounters>,
+    /// The flow table.
+    pub flows: BTreeMap<FlowKey, Flow>,
+    /// The clock, in nanoseconds.
+    pub now: u64,
+    /// How the program is attached.
+    pub attach_modes: BTreeMap<String, &'static str>,
+    /// Every change applied, in order.
+    pub applied: Vec<Op>,
+    /// Changes that are still accepted; the next one fails. `None`: all are.
+    pub accepts: Option<usize>,
+}
+
+impl MemoryDatapath {
+    /// The maps, to look at or to change as the program would. Not to be held while the data plane is used.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        // A thread that panicked has left plain values behind.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the next connection of a service as the program does, and returns the real server's slot; `None` without
+    /// such a service or with an empty ring.
+    pub fn connect(&self, key: &ServiceKey) -> Option<u16> {
+        let mut state = self.state();
+        let service = state.tables.services.get(key)?;
+        let (ring, start) = (service.ring.clone(), service.start);
+        let position = state.positions.entry(*key).or_insert(start);
+        let index = usize::try_from(position.checked_rem(ring.len() as u64)?).ok()?;
+        *position += 1;
+        ring.get(index).copied()
+    }
+}
+
+impl Datapath for MemoryDatapath {
+    fn installed(&self) -> Result<Tables, Error> {
+        Ok(self.state().tables.clone())
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<(), Error> {
+        self.state().apply(op)
+    }
+
+    fn position(&self, key: &ServiceKey) -> Result<Option<u64>, Error> {
+        Ok(self.state().positions.get(key).copied())
+    }
+
+    fn reasons(&self) -> Result<BTreeMap<Reason, Counter>, Error> {
+        let state = self.state();
+        let counter = |reason| state.reasons.get(reason).copied().unwrap_or_default();
+        Ok(Reason::ALL.iter().map(|reason| (*reason, counter(reason))).collect())
+    }
+
+    fn real_counters(&self, indices: &[u32]) -> Result<BTreeMap<u32, RealCounters>, Error> {
+        let state = self.state();
+        let counters = |index| state.real_counters.get(index).copied().unwrap_or_default();
+        Ok(indices.iter().map(|index| (*index, counters(index))).collect())
+    }
+
+    fn reset_real_counters(&mut self, index: u32) -> Result<(), Error> {
+        self.state().real_counters.remove(&index);
+        Ok(())
+    }
+
+    fn flows(&self) -> Result<Vec<(FlowKey, Flow)>, Error> {
+        Ok(self.state().flows.iter().map(|(key, flow)| (*key, *flow)).collect())
+    }
+
+    fn remove_flows(&mut self, keys: &[FlowKey]) -> Result<(), Error> {
+        let mut state = self.state();
+        for key in keys {
+            state.flows.remove(key);
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> u64 {
+        self.state().now
+    }
+
+    fn attach_modes(&self) -> BTreeMap<String, &'static str> {
+        self.state().attach_modes.clone()
+    }
+}
+
+impl State {
+    fn apply(&mut self, op: &Op) -> Result<(), Error> {
+        if let Some(left) = &mut self.accepts {
+            *left = left.checked_sub(1).ok_or_else(|| Error::Setup("the test refuses this change".into()))?;
+        }
+        let tables = &mut self.tables;
+        match op {
+            // An array's slot is never absent: all zero is what nobody has used.
+            Op::SetReal(slot, real) if *real == Real::default() => drop(tables.reals.remove(slot)),
+            Op::SetReal(slot, real) => drop(tables.reals.insert(*slot, *real)),
+            Op::SetService(key, service) => {
+                self.positions.insert(*key, service.start);
+                tables.services.insert(*key, service.clone());
+            }
+            Op::RemoveService(key) => {
+                self.positions.remove(key);
+                tables.services.remove(key);
+            }
+            Op::SetRealKey(key, slot) => drop(tables.real_keys.insert(*key, *slot)),
+            Op::RemoveRealKey(key) => drop(tables.real_keys.remove(key)),
+            Op::SetPeerHop(ifindex, hop) => drop(tables.peer_hops.insert(*ifindex, *hop)),
+            Op::RemovePeerHop(ifindex) => drop(tables.peer_hops.remove(ifindex)),
+            Op::AddLocal(address) => drop(tables.locals.insert(*address)),
+            Op::RemoveLocal(address) => drop(tables.locals.remove(address)),
+            Op::SetRole(role) => tables.role = *role,
+        }
+        self.applied.push(op.clone());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lb_common::{RouterRole, Scheduler};
+
+    use super::*;
+    use crate::tables::ServiceTable;
+
+    #[test]
+    fn connections_go_around_the_ring_from_its_start() {
+        let mut datapath = MemoryDatapath::default();
+        let service = ServiceTable { id: 0, scheduler: Scheduler::RoundRobin, ring: vec![5, 6, 7], start: 2 };
+        datapath.apply(&Op::SetService(KEY, service)).unwrap();
+        let taken: Vec<_> = (0..4).map(|_| datapath.connect(&KEY)).collect();
+        assert_eq!(taken, [Some(7), Some(5), Some(6), Some(7)]);
+        assert_eq!(datapath.position(&KEY).unwrap(), Some(6));
+        datapath.apply(&Op::RemoveService(KEY)).unwrap();
+        assert_eq!(datapath.connect(&KEY), None);
+    }
+
+    #[test]
+    fn a_refused_change_has_not_happened() {
+        let mut datapath = MemoryDatapath::default();
+        datapath.state().accepts = Some(0);
+        assert!(datapath.apply(&Op::SetRole(RouterRole::Active)).is_err());
+        assert_eq!(datapath.installed().unwrap(), Tables::default());
+    }
+
+    const KEY: ServiceKey = ServiceKey::new(6, [192, 0, 2, 1], 80);
+}
