@@ -1,7 +1,7 @@
 //! Start and stop of `lbd`: everything is made here, in the order in which one part needs another.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::Path,
     process::ExitCode,
 };
@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use crate::{
     address,
-    announce::Announcer,
+    announce,
     api::server,
     config::{self, Config, Host},
     datapath::{
@@ -57,7 +57,7 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
         warn!("{notice}");
     }
     let resume = datapath.installed()?.role == lb_common::RouterRole::Active;
-    let pair = ha::driver::start(config.router.name.clone(), config.peer.clone(), config.hash(), resume).await?;
+    let pair = ha::driver::start(config.router.name.clone(), config.peer.clone(), config.hash(), resume)?;
     let (report, reports) = mpsc::channel(64);
     let (handle, commands) = DirectorHandle::channel();
     let mut director = Director::new(Parts {
@@ -67,7 +67,7 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
         pair,
         checkers: health::Checkers::new(report),
         reports,
-        announcer: Announcer::start(),
+        announcer: announce::start(),
         targets,
         topology,
         commands,
@@ -122,9 +122,8 @@ fn open_datapath(
     config: &Config,
     links: &BTreeMap<String, crate::topology::Link>,
 ) -> Result<(KernelDatapath, Vec<String>)> {
-    let names: &BTreeSet<String> = &config.router.interfaces;
     let mut interfaces = BTreeMap::new();
-    for name in names {
+    for name in &config.router.interfaces {
         let link = links.get(name).ok_or_else(|| anyhow!("interface {name} does not exist"))?;
         interfaces.insert(name.clone(), link.index);
     }

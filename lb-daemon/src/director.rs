@@ -30,7 +30,7 @@ use crate::{
         rates::Estimator,
         reload::{checks, floating, needs_restart, targets},
     },
-    ha::{driver::Handle as Pair, engine::Role},
+    ha::{Role, driver::Handle as Pair},
     health::{Checkers, Report},
     netlink,
     plan::{Inputs, Override, RealId, plan},

@@ -11,7 +11,7 @@ use crate::{
         types::{Connection, Done, ReasonCount, ServerChange, Stats, Status},
     },
     connections,
-    ha::engine::Role,
+    ha::Role,
 };
 
 impl Director {
@@ -26,7 +26,7 @@ impl Director {
             Command::Reload(reply) => {
                 let result = self.reload().await;
                 drop(reply.send(
-                    result.map(|message| Done { message }).map_err(|error| ApiError::conflict(&error)),
+                    result.map(|message| Done { message }).map_err(|error| ApiError::conflict(error)),
                 ));
             }
         }
@@ -52,8 +52,8 @@ impl Director {
     }
 
     fn stats(&self) -> Result<Stats, ApiError> {
-        let counters = self.parts.datapath.reasons().map_err(|error| ApiError::internal(&error.to_string()))?;
-        let flows = self.parts.datapath.flows().map_err(|error| ApiError::internal(&error.to_string()))?;
+        let counters = self.parts.datapath.reasons().map_err(|error| ApiError::internal(error.to_string()))?;
+        let flows = self.parts.datapath.flows().map_err(|error| ApiError::internal(error.to_string()))?;
         let reasons = Reason::ALL
             .iter()
             .map(|reason| {
@@ -75,7 +75,7 @@ impl Director {
     }
 
     fn connection_list(&self) -> Result<Vec<Connection>, ApiError> {
-        let internal = |error: crate::datapath::Error| ApiError::internal(&error.to_string());
+        let internal = |error: crate::datapath::Error| ApiError::internal(error.to_string());
         let tables = self.parts.datapath.installed().map_err(internal)?;
         let flows = self.parts.datapath.flows().map_err(internal)?;
         let list = connections::list(&flows, &tables, self.parts.datapath.now());
@@ -95,7 +95,7 @@ impl Director {
     fn failover(&self) -> Result<Done, ApiError> {
         match self.parts.pair.failover() {
             Ok(message) => Ok(Done { message }),
-            Err(message) => Err(ApiError::conflict(&message)),
+            Err(message) => Err(ApiError::conflict(message)),
         }
     }
 
@@ -103,9 +103,9 @@ impl Director {
         let message = servers::change(&self.parts.config, &mut self.overrides, change).map_err(|error| {
             match error {
                 servers::ChangeError::NoService(_) | servers::ChangeError::NoServer(_) => {
-                    ApiError::not_found(&error.to_string())
+                    ApiError::not_found(error.to_string())
                 }
-                servers::ChangeError::Weight(_) => ApiError::bad_request(&error.to_string()),
+                servers::ChangeError::Weight(_) => ApiError::bad_request(error.to_string()),
             }
         })?;
         tracing::info!("{message}");
