@@ -1,4 +1,5 @@
-//! Links, addresses, routes and neighbours as the kernel knows them. [`watch`] keeps a [`Topology`](crate::topology::Topology) fresh.
+//! Links, addresses, routes and neighbours as the kernel knows them. [`watch()`] keeps a
+//! [`Topology`](crate::topology::Topology) fresh.
 //!
 //! `snapshot` turns netlink messages into plain rows, `resolve` decides on rows alone, `socket` asks the kernel and
 //! `watcher` is the loop around them.
@@ -59,9 +60,9 @@ pub async fn interfaces() -> Result<BTreeSet<String>, Error> {
 }
 
 /// Watches the network, and the way to each of `targets` in particular: their neighbour entries are kept resolved for
-/// as long as they are targets. The first [`Topology`](crate::topology::Topology) has been read when this returns; later ones are sent on change
-/// only. Watching ends when the [`Watcher`] or the sender of `targets` is dropped; neighbour entries are left as they
-/// are then, so that packets keep flowing while the daemon is away.
+/// as long as they are targets. The first topology has been read when this returns; later ones are sent on change only.
+/// Watching ends when the [`Watcher`] or the sender of `targets` is dropped; neighbour entries are left as they are
+/// then, so that packets keep flowing while the daemon is away.
 ///
 /// # Errors
 /// When netlink cannot be asked. Later failures are logged, and tried again.

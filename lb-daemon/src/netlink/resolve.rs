@@ -44,7 +44,7 @@ impl Snapshot {
         let release = self
             .neighbours
             .iter()
-            .filter(|(hop, neighbour)| neighbour.ours && !wanted.contains(hop))
+            .filter(|(hop, neighbour)| neighbour.ours && !neighbour.fixed && !wanted.contains(hop))
             .map(|(hop, _)| *hop)
             .collect();
         let keep = wanted
@@ -159,6 +159,16 @@ mod tests {
         rest.routes.clear();
         rest.neighbours.insert(hop(GATEWAY), Neighbour { ours: false, ..RESOLVED });
         assert_eq!(rest.upkeep(&BTreeSet::new()), Upkeep { keep: vec![], release: vec![hop(NEAR)] });
+    }
+
+    #[test]
+    fn an_own_entry_that_an_administrator_fixed_is_not_given_up() {
+        let mut fixed = snapshot();
+        fixed.routes.clear();
+        for neighbour in fixed.neighbours.values_mut() {
+            neighbour.fixed = true;
+        }
+        assert_eq!(fixed.upkeep(&BTreeSet::new()), Upkeep::default());
     }
 
     #[test]

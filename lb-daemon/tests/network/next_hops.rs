@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
+    io::Write as _,
     net::{Ipv4Addr, UdpSocket},
     time::Duration,
 };
@@ -184,6 +186,23 @@ fn a_new_watcher_takes_over_what_an_old_one_left() {
     });
 }
 
+#[test]
+fn a_flood_of_notifications_loses_nothing() {
+    lab::with_peer(async |_peer| {
+        let (_targets, mut watcher) = watch_for([]).await;
+        let wanted: BTreeSet<Ipv4Addr> =
+            (0..4000_u16).map(|n| Ipv4Addr::from(0x0a50_0000 + u32::from(n))).collect();
+        let mut batch = tempfile::NamedTempFile::new().unwrap();
+        for address in &wanted {
+            writeln!(batch, "address add {address}/32 dev lan").unwrap();
+        }
+        // The runtime stands still meanwhile, and nobody reads the socket.
+        ip(&format!("-batch {}", batch.path().display()));
+        assert!(dropped() > 0, "the flood was none");
+        until(&mut watcher, |topology| topology.locals.is_superset(&wanted)).await;
+    });
+}
+
 /// Gives both ends addresses, and watches.
 async fn set_up<const N: usize>(
     peer: &Namespace,
@@ -206,6 +225,13 @@ fn speak() {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     // It may well be refused: it is the ARP request before it that counts.
     drop(socket.send_to(b"hello", (OWN, 9)));
+}
+
+/// Notifications that the netlink sockets of this namespace had no room for: the column "Drops" of
+/// /proc/net/netlink.
+fn dropped() -> u64 {
+    let table = fs::read_to_string("/proc/thread-self/net/netlink").unwrap();
+    table.lines().skip(1).map(|line| line.split_whitespace().nth(8).unwrap().parse::<u64>().unwrap()).sum()
 }
 
 /// Waits for a topology.
