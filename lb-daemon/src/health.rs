@@ -1,7 +1,11 @@
-//! Health checks: one task for each service and real server; [`state`] decides, [`probe`] asks.
+//! Health checks: one task for each service and real server; [`state`] decides, [`probe`] asks, [`Checkers`] keeps the
+//! tasks.
 
+mod checkers;
 pub mod probe;
 pub mod state;
+
+pub use checkers::Checkers;
 
 use crate::plan::RealId;
 
