@@ -25,6 +25,9 @@ pub enum Admission {
     News,
     /// Known already; shows that this path works.
     Copy,
+    /// Known already, and new on this path, but too old to show that the path works now: a queue that is being
+    /// emptied.
+    Late,
 }
 
 /// The peer's heartbeats so far.
@@ -90,7 +93,7 @@ impl Guard {
             Some(known) => known.admit(path, name.sequence)?,
             None => self.introduce(path, name, heartbeat.echo)?,
         };
-        if admission != Admission::Copy {
+        if matches!(admission, Admission::First | Admission::News) {
             self.heard = Some(name);
             self.answered = self.answered.max(self.echoed(heartbeat.echo).unwrap_or(0));
         }
@@ -144,8 +147,7 @@ impl Known {
 
     fn admit(&mut self, path: usize, sequence: u64) -> Result<Admission, Ignored> {
         let on_path = self.by_path.get_mut(path).ok_or(Ignored::Stranger)?;
-        let recent = sequence.saturating_add(LAG) > self.newest.sequence;
-        if sequence <= *on_path || !recent {
+        if sequence <= *on_path {
             return Err(Ignored::Replayed);
         }
         *on_path = sequence;
@@ -153,6 +155,7 @@ impl Known {
             self.newest.sequence = sequence;
             return Ok(Admission::News);
         }
-        Ok(Admission::Copy)
+        let recent = self.newest.sequence - sequence < LAG;
+        Ok(if recent { Admission::Copy } else { Admission::Late })
     }
 }
