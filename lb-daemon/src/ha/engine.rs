@@ -305,3 +305,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
