@@ -216,3 +216,6 @@ fn open(peer: &config::Peer) -> Result<Vec<PathSocket>, Error> {
 fn state_of(engine: &Engine) -> RoleState {
     RoleState { role: engine.role(), reason: engine.reason(), since: engine.since() }
 }
+
+#[cfg(test)]
+mod tests;

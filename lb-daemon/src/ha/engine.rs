@@ -6,13 +6,14 @@
 
 mod cause;
 mod command;
+mod facts;
 mod history;
 mod peer;
 mod settings;
 mod timers;
 mod transition;
 
-use std::{cmp::Reverse, collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, time::Instant};
 
 pub use cause::Cause;
 pub use command::Refusal;
@@ -21,16 +22,16 @@ pub use peer::{Path, Peer};
 pub use settings::Settings;
 
 use self::{
+    facts::rank_of,
     history::History,
     timers::Timers,
-    transition::{Election, Event, Rival, State, Step, step},
+    transition::{Event, State, Step, step},
 };
 use super::{
     Role,
     guard::{Admission, Guard},
     heartbeat::{Heartbeat, Ignored},
 };
-use crate::config::Failback;
 
 /// What others must know or do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,11 +118,11 @@ impl Engine {
         if self.guard.answered() > answered {
             self.peer.heard_us = Some(now);
         }
-        if self.peer.hear_path(path, now) {
+        if admission != Admission::Late && self.peer.hear_path(path, now) {
             self.notices.push_back(Notice::PathUp(path));
         }
         match admission {
-            Admission::Copy => {}
+            Admission::Copy | Admission::Late => {}
             Admission::News => self.hear(heartbeat, now),
             Admission::First => {
                 self.timers.proven();
@@ -247,51 +248,6 @@ impl Engine {
         self.apply(event, now);
     }
 
-    /// How this router stands to a peer that is active.
-    fn rival(&self, heartbeat: &Heartbeat, now: Instant) -> Rival {
-        let dead_after = self.settings.dead_after;
-        let long = |from: Instant| now.saturating_duration_since(from) >= dead_after;
-        if self.timers.listens(now) {
-            Rival::Successor
-        } else if rank_of(heartbeat) > self.rank() {
-            Rival::Stronger
-        } else if self.rival_from.is_some_and(long) && !self.peer.hears_us(now, dead_after) {
-            Rival::Deaf
-        } else {
-            Rival::Weaker
-        }
-    }
-
-    /// Which of the two routers becomes active, now that the peer says it is passive.
-    fn election(&self, heartbeat: &Heartbeat, now: Instant) -> Election {
-        let resumes = heartbeat.role == Role::Starting && heartbeat.resumes;
-        let both_for_long = self.peer.passive_from.is_some_and(|from| {
-            now.saturating_duration_since(from.max(self.since)) >= self.settings.election_after()
-        });
-        if (self.resumes, self.rank()) < (resumes, rank_of(heartbeat)) {
-            Election::Lost
-        } else if self.resumes && !resumes {
-            Election::Resumed
-        } else if self.state == State::Starting || both_for_long {
-            Election::Won
-        } else {
-            Election::Open
-        }
-    }
-
-    /// The order of routers: the priority, then the incarnation, so that no two are ever equal.
-    const fn rank(&self) -> (u8, Reverse<u64>) {
-        (self.settings.priority, Reverse(self.settings.incarnation))
-    }
-
-    /// Whether this router asks the active peer for the role.
-    fn wants_role(&self, now: Instant) -> bool {
-        let Failback::Auto { delay } = self.settings.failback else { return false };
-        let outranks = self.peer.said.as_ref().is_some_and(|heartbeat| self.rank() > rank_of(heartbeat));
-        let long = self.peer.active_from.is_some_and(|from| now.saturating_duration_since(from) >= delay);
-        self.state == State::Standby && !self.held && outranks && long
-    }
-
     /// One step of the table.
     fn apply(&mut self, event: Event, now: Instant) {
         match step(self.state, event) {
@@ -333,26 +289,6 @@ impl Engine {
         }
     }
 
-    /// Time from this heartbeat to the next: faster while an answer of the peer decides something.
-    fn pace(&self, now: Instant) -> std::time::Duration {
-        let peer_leaves =
-            self.peer.alive() && self.peer.said.as_ref().is_some_and(|h| h.role == Role::Leaving);
-        let introduces = self.timers.heard_unproven_within(now, self.settings.dead_after);
-        if self.role() == Role::Leaving || peer_leaves || introduces {
-            self.settings.fast()
-        } else {
-            self.settings.interval
-        }
-    }
-
-    /// When the silence has lasted for too long; `None` once that has been acted on.
-    fn silence_deadline(&self) -> Option<Instant> {
-        // A living peer needs a round trip to show that it is no recording; bounded, so that a recording cannot
-        // keep a lone router from starting.
-        let patience = if self.state == State::Starting && self.timers.introduction() { 3 } else { 1 };
-        (!self.peer.silent).then(|| self.peer.silent_from + self.settings.dead_after * patience)
-    }
-
     /// Notes an absence of this router: a late timer, a frozen process, a paused machine.
     fn wake(&mut self, now: Instant) {
         let gap = self.timers.called(now);
@@ -370,7 +306,5 @@ impl Engine {
     }
 }
 
-/// The rank of the router that sent `heartbeat`.
-const fn rank_of(heartbeat: &Heartbeat) -> (u8, Reverse<u64>) {
-    (heartbeat.priority, Reverse(heartbeat.incarnation))
-}
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,9 @@ pub enum Admission {
     News,
     /// Known already; shows that this path works.
     Copy,
+    /// Known already, and new on this path, but too old to show that the path works now: a queue that is being
+    /// emptied.
+    Late,
 }
 
 /// The peer's heartbeats so far.
@@ -90,7 +93,7 @@ impl Guard {
             Some(known) => known.admit(path, name.sequence)?,
             None => self.introduce(path, name, heartbeat.echo)?,
         };
-        if admission != Admission::Copy {
+        if matches!(admission, Admission::First | Admission::News) {
             self.heard = Some(name);
             self.answered = self.answered.max(self.echoed(heartbeat.echo).unwrap_or(0));
         }
@@ -144,8 +147,7 @@ impl Known {
 
     fn admit(&mut self, path: usize, sequence: u64) -> Result<Admission, Ignored> {
         let on_path = self.by_path.get_mut(path).ok_or(Ignored::Stranger)?;
-        let recent = sequence.saturating_add(LAG) > self.newest.sequence;
-        if sequence <= *on_path || !recent {
+        if sequence <= *on_path {
             return Err(Ignored::Replayed);
         }
         *on_path = sequence;
@@ -153,6 +155,120 @@ impl Known {
             self.newest.sequence = sequence;
             return Ok(Admission::News);
         }
-        Ok(Admission::Copy)
+        let recent = self.newest.sequence - sequence < LAG;
+        Ok(if recent { Admission::Copy } else { Admission::Late })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ha::Role;
+
+    const OWN: u64 = 1000;
+    const PEER: u64 = 2000;
+    const RETURNED: u64 = 3000;
+
+    #[test]
+    fn a_peer_is_trusted_once_it_answers_this_life() {
+        let mut guard = Guard::new(OWN, 1);
+        assert_eq!(guard.admit(0, &says(PEER, 1, None)), Err(Ignored::Unproven));
+        assert_eq!(guard.echo(), Some(named(PEER, 1)), "so that the peer can answer");
+        assert_eq!(guard.admit(0, &says(PEER, 2, Some(named(OWN - 1, 9)))), Err(Ignored::Unproven));
+        assert_eq!(guard.admit(0, &says(PEER, 3, Some(named(OWN, 1)))), Ok(Admission::First));
+        assert_eq!(guard.admit(0, &says(PEER, 4, None)), Ok(Admission::News));
+        assert_eq!((guard.echo(), guard.answered()), (Some(named(PEER, 4)), 1));
+    }
+
+    #[test]
+    fn a_sequence_counts_once() {
+        let mut guard = trusting(1);
+        assert_eq!(guard.admit(0, &says(PEER, 10, None)), Err(Ignored::Replayed));
+        assert_eq!(guard.admit(0, &says(PEER, 9, None)), Err(Ignored::Replayed));
+        assert_eq!(guard.admit(0, &says(PEER, 12, None)), Ok(Admission::News));
+        assert_eq!(guard.admit(0, &says(PEER, 11, None)), Err(Ignored::Replayed), "overtaken");
+    }
+
+    #[test]
+    fn a_copy_over_another_path_shows_that_the_path_works() {
+        let mut guard = trusting(2);
+        assert_eq!(guard.admit(1, &says(PEER, 10, None)), Ok(Admission::Copy));
+        assert_eq!(guard.admit(1, &says(PEER, 10, None)), Err(Ignored::Replayed));
+        assert_eq!(
+            guard.admit(1, &says(PEER, 11, None)),
+            Ok(Admission::News),
+            "this path may be the faster one"
+        );
+        assert_eq!(guard.admit(0, &says(PEER, 11, None)), Ok(Admission::Copy));
+    }
+
+    #[test]
+    fn an_old_copy_shows_nothing() {
+        let mut guard = trusting(2);
+        assert_eq!(guard.admit(0, &says(PEER, 10 + LAG, None)), Ok(Admission::News));
+        assert_eq!(guard.admit(1, &says(PEER, 10, None)), Ok(Admission::Late));
+        assert_eq!(guard.admit(1, &says(PEER, 11, None)), Ok(Admission::Copy));
+    }
+
+    #[test]
+    fn a_peer_that_returns_must_answer_later_than_its_earlier_life() {
+        let mut guard = trusting(1);
+        assert_eq!(guard.admit(0, &says(PEER, 11, Some(named(OWN, 50)))), Ok(Admission::News));
+        assert_eq!(guard.admit(0, &says(RETURNED, 1, None)), Err(Ignored::Unproven));
+        assert_eq!(guard.admit(0, &says(RETURNED, 2, Some(named(OWN, 50)))), Err(Ignored::Replayed));
+        assert_eq!(guard.admit(0, &says(RETURNED, 3, Some(named(OWN, 51)))), Ok(Admission::First));
+        // All that the earlier life can ever have said is void now, whether this router heard it or not.
+        for sequence in 1..100 {
+            let old = says(PEER, sequence, Some(named(OWN, sequence.min(50))));
+            assert!(guard.admit(0, &old).is_err(), "{sequence}");
+        }
+        assert_eq!(guard.admit(0, &says(RETURNED, 4, None)), Ok(Admission::News));
+    }
+
+    #[test]
+    fn an_untrusted_sequence_that_goes_back_is_a_replay() {
+        let mut guard = Guard::new(OWN, 2);
+        assert_eq!(guard.admit(0, &says(PEER, 5, None)), Err(Ignored::Unproven));
+        assert_eq!(guard.admit(1, &says(PEER, 5, None)), Err(Ignored::Unproven), "over the other path");
+        assert_eq!(guard.admit(0, &says(PEER, 4, None)), Err(Ignored::Replayed));
+        assert_eq!(guard.echo(), Some(named(PEER, 5)));
+    }
+
+    #[test]
+    fn a_mirror_is_no_peer() {
+        let mut guard = Guard::new(OWN, 1);
+        assert_eq!(guard.admit(0, &says(OWN, 1, Some(named(OWN, 1)))), Err(Ignored::Replayed));
+        assert_eq!(guard.echo(), None);
+    }
+
+    #[test]
+    fn a_path_that_does_not_exist_is_no_path() {
+        assert_eq!(trusting(2).admit(2, &says(PEER, 11, None)), Err(Ignored::Stranger));
+    }
+
+    /// A guard that has heard heartbeat 10 of the peer on path 0.
+    fn trusting(paths: usize) -> Guard {
+        let mut guard = Guard::new(OWN, paths);
+        assert_eq!(guard.admit(0, &says(PEER, 10, Some(named(OWN, 1)))), Ok(Admission::First));
+        guard
+    }
+
+    fn named(incarnation: u64, sequence: u64) -> Echo {
+        Echo { incarnation, sequence }
+    }
+
+    fn says(incarnation: u64, sequence: u64, echo: Option<Echo>) -> Heartbeat {
+        Heartbeat {
+            role: Role::Active,
+            wants_role: false,
+            resumes: false,
+            priority: 100,
+            cause: 0,
+            incarnation,
+            sequence,
+            config_hash: 0,
+            echo,
+            name: "beta".to_owned(),
+        }
     }
 }

@@ -1,1 +1,340 @@
-//! Empty so far.
+//! Two routers under a virtual clock, with a network that loses, delays, reorders, repeats and cuts: what the pair
+//! promises, checked over thousands of seeds.
+//!
+//! [`World`] runs the routers exactly as the driver does: everything that has arrived first, then the time.
+
+mod attacks;
+mod chaos;
+mod network;
+mod promises;
+mod random;
+mod takeover;
+
+use std::time::{Duration, Instant};
+
+use self::{
+    network::{Flight, Network},
+    random::Random,
+};
+use super::{
+    Role,
+    engine::{Engine, Notice, Settings},
+    heartbeat::Heartbeat,
+};
+use crate::config::Failback;
+
+/// Virtual time between two looks at the routers that would otherwise sleep.
+const FOREVER: Duration = Duration::from_secs(1 << 20);
+
+/// How the pair of one run is set up.
+#[derive(Clone, Debug)]
+struct Setup {
+    interval: Duration,
+    dead_after: Duration,
+    priorities: [u8; 2],
+    failback: Failback,
+    paths: usize,
+    /// Longest delay of a datagram.
+    delay: Duration,
+    /// Most datagrams lost in a row, by path and direction.
+    drops: u32,
+}
+
+impl Setup {
+    /// A setup of any kind that the configuration allows, over a network that keeps the peer within `dead_after`.
+    fn any(random: &mut Random) -> Self {
+        let interval = Duration::from_millis([20, 50, 100, 500, 2000][random.below(5)]);
+        let multiple = 3 + random.below(8) as u32;
+        let priorities = [[200, 100], [100, 200], [100, 100]][random.below(3)];
+        let delay = interval * (random.below(6) as u32) / 10;
+        let failback = match random.below(2) {
+            0 => Failback::Manual,
+            _ => Failback::Auto { delay: interval * random.below(30) as u32 },
+        };
+        Self {
+            interval,
+            dead_after: interval * multiple,
+            priorities,
+            failback,
+            paths: 1 + random.below(2),
+            delay,
+            drops: random.below(multiple as usize - 1) as u32,
+        }
+    }
+
+    /// Two seconds, three paths of nothing: the simplest pair.
+    fn plain() -> Self {
+        Self {
+            interval: Duration::from_millis(100),
+            dead_after: Duration::from_secs(1),
+            priorities: [200, 100],
+            failback: Failback::Manual,
+            paths: 2,
+            delay: Duration::from_millis(1),
+            drops: 0,
+        }
+    }
+
+    /// The longest time from one heartbeat heard to the next.
+    fn hop(&self) -> Duration {
+        self.interval * (self.drops + 1) + self.delay
+    }
+
+    /// The longest time that both routers are active although each can hear the other: both must learn that the other
+    /// lives now (two hops), the weaker must hear the stronger (one), and one that was frozen listens first.
+    fn both_active(&self) -> Duration {
+        self.hop() * 3 + self.interval * 2
+    }
+
+    /// The longest time from two routers that can hear each other to exactly one active: they may both have yielded,
+    /// and elect, or one may have been leaving; a starting one waits for up to three times `dead_after`.
+    fn settled(&self) -> Duration {
+        self.both_active() + self.dead_after * 4 + self.interval * 8 + self.hop()
+    }
+
+    fn settings(&self, node: usize, incarnation: u64) -> Settings {
+        Settings {
+            name: ["alpha", "beta"][node].to_owned(),
+            incarnation,
+            config_hash: 7,
+            paths: self.paths,
+            priority: self.priorities[node],
+            interval: self.interval,
+            dead_after: self.dead_after,
+            failback: self.failback,
+        }
+    }
+}
+
+/// A router.
+#[derive(Debug, Default)]
+struct Node {
+    /// `None`: its daemon does not run.
+    engine: Option<Engine>,
+    /// Until when it is frozen, and whether what arrives meanwhile waits (a stopped process) or is lost (a paused
+    /// machine).
+    frozen: Option<(Instant, bool)>,
+    /// What arrived while it was frozen.
+    queue: Vec<(usize, Heartbeat)>,
+    /// Notices so far.
+    notices: Vec<Notice>,
+    /// Heartbeats ignored so far.
+    ignored: usize,
+}
+
+/// Both routers and all between them.
+struct World {
+    setup: Setup,
+    random: Random,
+    start: Instant,
+    now: Instant,
+    nodes: [Node; 2],
+    network: Network,
+    /// Everything that was ever sent and not lost: by whom, on which path, what.
+    recorded: Vec<(usize, usize, Heartbeat)>,
+    /// Since when both routers are awake and each can hear the other.
+    connected_from: Option<Instant>,
+    /// Since when both are active.
+    both_active_from: Option<Instant>,
+    /// Whether a router must forward at every moment.
+    must_forward: bool,
+}
+
+impl World {
+    /// Two routers that have not started.
+    fn new(setup: Setup, random: Random) -> Self {
+        let start = Instant::now();
+        Self {
+            network: Network::new(&setup),
+            setup,
+            random,
+            start,
+            now: start,
+            nodes: Default::default(),
+            recorded: Vec::new(),
+            connected_from: None,
+            both_active_from: None,
+            must_forward: false,
+        }
+    }
+
+    /// Two routers that have started, in any order, and agree on who is active; the active one.
+    fn settled(setup: Setup, mut random: Random) -> (Self, usize) {
+        let first = random.below(2);
+        let mut world = Self::new(setup, random);
+        world.boot(first, false);
+        let wait = world.setup.dead_after * world.random.below(3) as u32 / 2;
+        world.run(wait);
+        world.boot(1 - first, false);
+        let settled = world.setup.settled();
+        world.run(settled);
+        world.forget();
+        let active = world.the_active();
+        (world, active)
+    }
+
+    /// Starts the daemon of `node`.
+    fn boot(&mut self, node: usize, resume: bool) {
+        let settings = self.setup.settings(node, self.random.next().max(1));
+        self.nodes[node] = Node { engine: Some(Engine::new(settings, resume, self.now)), ..Node::default() };
+        self.poll(node);
+    }
+
+    /// Kills the daemon of `node`.
+    fn kill(&mut self, node: usize) {
+        self.nodes[node] = Node::default();
+    }
+
+    /// Freezes `node` for `time`; `queues`: what arrives meanwhile waits.
+    fn freeze(&mut self, node: usize, time: Duration, queues: bool) {
+        self.nodes[node].frozen = Some((self.now + time, queues));
+    }
+
+    /// The engine of `node`, which runs.
+    fn engine(&mut self, node: usize) -> &mut Engine {
+        self.nodes[node].engine.as_mut().expect("the test has started this router")
+    }
+
+    fn role(&self, node: usize) -> Option<Role> {
+        self.nodes[node].engine.as_ref().map(Engine::role)
+    }
+
+    /// The one active router.
+    fn the_active(&self) -> usize {
+        match [self.role(0), self.role(1)].map(|role| role == Some(Role::Active)) {
+            [true, false] => 0,
+            [false, true] => 1,
+            [both, _] => panic!("{} active after {:?}", if both { "both" } else { "nobody" }, self.elapsed()),
+        }
+    }
+
+    /// Changes of role of both routers since [`forget`](Self::forget).
+    fn changes(&self) -> usize {
+        let notices = self.nodes.iter().flat_map(|node| &node.notices);
+        notices.filter(|notice| matches!(notice, Notice::Role(_))).count()
+    }
+
+    /// Forgets the notices so far.
+    fn forget(&mut self) {
+        for node in &mut self.nodes {
+            node.notices.clear();
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
+    /// Lets `time` pass.
+    fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let next = self.next_moment();
+            if next > end {
+                break;
+            }
+            // Time never stands still for long: a deadline that is not met would repeat for ever.
+            self.now = next.max(self.now);
+            self.deliver();
+            for node in 0..2 {
+                self.thaw(node);
+                self.turn(node);
+            }
+            self.check();
+        }
+        self.now = end;
+        self.check();
+    }
+
+    /// Lets time pass until `done`, or for `limit`; how long it was.
+    fn run_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> Option<Duration> {
+        let (from, step) = (self.now, self.setup.interval / 20);
+        while self.now <= from + limit {
+            if done(self) {
+                return Some(self.now - from);
+            }
+            self.run(step);
+        }
+        None
+    }
+
+    fn next_moment(&self) -> Instant {
+        let deadline = |node: &Node| match node.frozen {
+            Some((until, _)) => Some(until),
+            None => node.engine.as_ref().and_then(Engine::next_deadline),
+        };
+        let deadlines = self.nodes.iter().filter_map(deadline);
+        deadlines.chain(self.network.next_arrival()).min().unwrap_or(self.now + FOREVER)
+    }
+
+    /// Hands over what has arrived.
+    fn deliver(&mut self) {
+        while let Some(Flight { to, path, heartbeat, .. }) = self.network.arrived(self.now) {
+            let node = &mut self.nodes[to];
+            match node.frozen {
+                Some((_, true)) => node.queue.push((path, heartbeat)),
+                Some((_, false)) => {}
+                None => self.hear(to, path, &heartbeat),
+            }
+        }
+    }
+
+    fn hear(&mut self, to: usize, path: usize, heartbeat: &Heartbeat) {
+        let now = self.now;
+        let node = &mut self.nodes[to];
+        if let Some(engine) = &mut node.engine
+            && engine.handle_heartbeat(path, heartbeat, now).is_err()
+        {
+            node.ignored += 1;
+        }
+    }
+
+    /// Wakes `node` when its freeze is over: the queue comes before the time.
+    fn thaw(&mut self, node: usize) {
+        if self.nodes[node].frozen.is_some_and(|(until, _)| until <= self.now) {
+            self.nodes[node].frozen = None;
+            for (path, heartbeat) in std::mem::take(&mut self.nodes[node].queue) {
+                self.hear(node, path, &heartbeat);
+            }
+        }
+    }
+
+    /// One turn of the driver.
+    fn turn(&mut self, node: usize) {
+        let Node { engine: Some(engine), frozen: None, .. } = &mut self.nodes[node] else { return };
+        engine.handle_timeout(self.now);
+        self.poll(node);
+    }
+
+    /// Takes out what the engine has to say.
+    fn poll(&mut self, node: usize) {
+        let Some(engine) = &mut self.nodes[node].engine else { return };
+        let heartbeat = engine.poll_transmit(self.now);
+        while let Some(notice) = engine.poll_notice() {
+            self.nodes[node].notices.push(notice);
+        }
+        for path in 0..self.setup.paths {
+            let Some(heartbeat) = &heartbeat else { return };
+            if self.network.send(&mut self.random, self.now, node, path, heartbeat) {
+                self.recorded.push((node, path, heartbeat.clone()));
+            }
+        }
+    }
+
+    /// What holds at every moment.
+    fn check(&mut self) {
+        let both = [0, 1].iter().all(|node| self.role(*node) == Some(Role::Active));
+        let awake = self.nodes.iter().all(|node| node.engine.is_some() && node.frozen.is_none());
+        let connected = awake && self.network.connected();
+        self.connected_from = connected.then(|| self.connected_from.unwrap_or(self.now));
+        self.both_active_from = both.then(|| self.both_active_from.unwrap_or(self.now));
+        if let (Some(connected), Some(active)) = (self.connected_from, self.both_active_from) {
+            let long = self.now - connected.max(active);
+            assert!(long <= self.setup.both_active(), "both active for {long:?} in a connected network");
+        }
+        if self.must_forward {
+            let forwards = |node: usize| self.role(node).is_some_and(Role::forwards);
+            assert!(forwards(0) || forwards(1), "nobody forwards at {:?}", self.elapsed());
+        }
+    }
+}

@@ -71,3 +71,21 @@ impl Cause {
         text.to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_silence_is_named() {
+        assert_eq!(Cause::PeerSilent.sentence(Duration::from_secs(1)), "peer silent for 1s");
+        assert_eq!(Cause::PeerSilent.sentence(Duration::from_millis(1500)), "peer silent for 1s 500ms");
+    }
+
+    #[test]
+    fn codes_of_the_wire_stay() {
+        let codes =
+            [(Cause::Started, 0), (Cause::PeerSilent, 2), (Cause::Stop, 13), (Cause::NotRelieved, 15)];
+        assert!(codes.iter().all(|(cause, code)| cause.code() == *code));
+    }
+}

@@ -13,9 +13,6 @@ pub enum Refusal {
     /// Nobody would take the role.
     #[error("the peer is not alive: it would leave nobody active")]
     PeerDead,
-    /// The peer would not know.
-    #[error("the peer does not hear this router")]
-    PeerDeaf,
     /// It has not got the role.
     #[error("this router is standby: there is no role to give")]
     Standby,
@@ -39,7 +36,6 @@ impl Engine {
         match self.state {
             State::Active if self.alone() => Err(Refusal::NoPeer),
             State::Active if !self.peer.alive() => Err(Refusal::PeerDead),
-            State::Active if !self.peer.hears_us(now, self.settings.dead_after) => Err(Refusal::PeerDeaf),
             State::Active => {
                 self.apply(Event::Failover, now);
                 let peer = self.peer.said.as_ref().map_or("the peer", |heartbeat| heartbeat.name.as_str());

@@ -66,6 +66,12 @@ impl Settings {
         self.interval * 2
     }
 
+    /// Within what time a living peer that hears this router shows it: a heartbeat and its echo may each be lost
+    /// for up to `dead_after`.
+    pub(super) fn echo_within(&self) -> Duration {
+        self.dead_after * 2
+    }
+
     /// How long a router that leaves waits for the peer. A peer that does not hear it takes over within `dead_after`.
     pub(super) fn leave_within(&self) -> Duration {
         self.dead_after + self.interval * 4

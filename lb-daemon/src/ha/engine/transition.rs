@@ -166,3 +166,66 @@ pub(super) const fn step(state: State, event: Event) -> Step {
         (Stopped, Stop { relief: true | false }) => Stay,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATES: [State; 6] = {
+        use State::*;
+        [Starting, Standby, Active, HandingOver, Stopping, Stopped]
+    };
+
+    /// Every event, and what follows in each of [`STATES`]: the name of the next state, `-` for none, `!` for a new
+    /// announcement.
+    #[rustfmt::skip]
+    const TABLE: [(Event, [&str; 6]); 15] = {
+        use Election::*;
+        use Event::*;
+        use Rival::*;
+        [
+            //                        Starting    Standby    Active         HandingOver Stopping   Stopped
+            (PeerActive(Weaker),     ["Standby",  "-",       "!",           "Standby",  "Stopped", "-"]),
+            (PeerActive(Stronger),   ["Standby",  "-",       "Standby",     "Standby",  "Stopped", "-"]),
+            (PeerActive(Successor),  ["Standby",  "-",       "Standby",     "Standby",  "Stopped", "-"]),
+            (PeerActive(Deaf),       ["Standby",  "-",       "Standby",     "Standby",  "Stopped", "-"]),
+            (PeerLeaving,            ["Active",   "Active",  "-",           "Active",   "-",       "-"]),
+            (PeerPassive(Resumed),   ["Active",   "-",       "-",           "-",        "-",       "-"]),
+            (PeerPassive(Won),       ["Active",   "Active",  "-",           "-",        "-",       "-"]),
+            (PeerPassive(Lost),      ["Standby",  "-",       "-",           "-",        "-",       "-"]),
+            (PeerPassive(Open),      ["-",        "-",       "-",           "-",        "-",       "-"]),
+            (PeerAsks,               ["-",        "-",       "HandingOver", "-",        "-",       "-"]),
+            (PeerSilent,             ["Active",   "Active",  "-",           "Active",   "Stopped", "-"]),
+            (Failover,               ["-",        "-",       "HandingOver", "-",        "-",       "-"]),
+            (Stop { relief: true },  ["Stopping", "Stopped", "Stopping",    "Stopping", "-",       "-"]),
+            (Stop { relief: false }, ["Stopped",  "Stopped", "Stopped",     "Stopped",  "-",       "-"]),
+            (Late,                   ["-",        "-",       "-",           "Active",   "Stopped", "-"]),
+        ]
+    };
+
+    #[test]
+    fn every_state_and_event_has_its_step() {
+        for (event, row) in TABLE {
+            for (state, expected) in STATES.into_iter().zip(row) {
+                let found = match step(state, event) {
+                    Step::Stay => "-".to_owned(),
+                    Step::Reannounce => "!".to_owned(),
+                    Step::Go(next, _) => format!("{next:?}"),
+                };
+                assert_eq!(found, expected, "{state:?}, {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_router_stops_forwarding_only_for_an_active_peer_or_alone() {
+        for (event, _) in TABLE {
+            for state in STATES.into_iter().filter(|state| state.role().forwards()) {
+                let Step::Go(next, _) = step(state, event) else { continue };
+                let relieved = matches!(event, Event::PeerActive(_));
+                let alone = matches!(event, Event::Stop { relief: false } | Event::PeerSilent | Event::Late);
+                assert!(next.role().forwards() || relieved || alone, "{state:?}, {event:?}");
+            }
+        }
+    }
+}

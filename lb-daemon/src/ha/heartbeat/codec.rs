@@ -137,3 +137,177 @@ fn cut(name: &str) -> &str {
     let end = name.floor_char_boundary(MAX_NAME);
     name.get(..end).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    // Tags computed with Python's hmac module.
+    const ACTIVE: &str = concat!(
+        "4c424842010200c80205",
+        "0102030405060708",
+        "0000000000000007",
+        "feedfacecafebeef",
+        "1112131415161718",
+        "0000000000000029",
+        "616c706861",
+        "06145a952930e0e3c014d8babc6544b61e729930225f61697aa032acc397551f",
+    );
+    const ASKING: &str = concat!(
+        "4c424842010101640300",
+        "0000000000000009",
+        "0000000000000001",
+        "0000000000000000",
+        "0000000000000000",
+        "0000000000000000",
+        "2f8e247e9c08e80c5b8e2fe5bd8dcb64856af47642a25a01e79a4f157d8d20f7",
+    );
+
+    #[test]
+    fn wire_vectors_hold_both_ways() {
+        for (heartbeat, wire) in [(active(), ACTIVE), (asking(), ASKING)] {
+            let wire = bytes_of(wire);
+            assert_eq!(codec().encode(&heartbeat), wire);
+            assert_eq!(codec().decode(&wire), Ok(heartbeat));
+        }
+    }
+
+    #[test]
+    fn every_single_bit_is_covered() {
+        let wire = bytes_of(ACTIVE);
+        for bit in 0..wire.len() * 8 {
+            let mut changed = wire.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(codec().decode(&changed).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn every_other_length_is_truncated() {
+        let wire = bytes_of(ACTIVE);
+        for len in 0..wire.len() {
+            assert_eq!(codec().decode(&wire[..len]), Err(Ignored::Truncated), "{len} bytes");
+        }
+        assert_eq!(codec().decode(&[&wire[..], &[0]].concat()), Err(Ignored::Truncated));
+    }
+
+    #[test]
+    fn causes_are_told_apart() {
+        let mut other_version = bytes_of(ACTIVE);
+        other_version[4] = 2;
+        assert_eq!(codec().decode(&other_version), Err(Ignored::Version));
+        assert_eq!(codec().decode(b"GET / HTTP/1.1\r\n\r\n"), Err(Ignored::Truncated));
+        let other_key = Codec::new(&Key(b"fedcba9876543210".to_vec()));
+        assert_eq!(other_key.decode(&bytes_of(ACTIVE)), Err(Ignored::WrongKey));
+    }
+
+    #[test]
+    fn an_authentic_role_that_does_not_exist_is_of_another_version() {
+        let wire = bytes_of(ACTIVE);
+        let mut body = wire[..wire.len() - TAG].to_vec();
+        body[5] = 9;
+        let tag = codec().mac.chain_update(&body).finalize().into_bytes();
+        assert_eq!(codec().decode(&[&body[..], &tag[..]].concat()), Err(Ignored::Version));
+    }
+
+    #[test]
+    fn a_long_name_is_cut_between_characters() {
+        let long = Heartbeat { name: format!("x{}", "ä".repeat(40)), ..active() };
+        let name = codec().decode(&codec().encode(&long)).unwrap().name;
+        assert_eq!(name, format!("x{}", "ä".repeat(31)));
+    }
+
+    #[test]
+    fn the_key_does_not_show() {
+        let key = Key(b"0123456789abcdef".to_vec());
+        assert_eq!(format!("{key:?}"), "Key(…)");
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_never_panics(datagram in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(codec().decode(&datagram).is_err());
+        }
+
+        #[test]
+        fn a_well_formed_body_never_panics(rest in prop::collection::vec(any::<u8>(), FIXED - 5..FIXED + MAX_NAME)) {
+            let mut body = b"LBHB\x01".to_vec();
+            body.extend(rest);
+            body.truncate(FIXED + usize::from(body[NAME_LEN_AT]));
+            let tag = codec().mac.chain_update(&body).finalize().into_bytes();
+            let decoded = codec().decode(&[&body[..], &tag[..]].concat());
+            prop_assert!(decoded.is_ok_and(|heartbeat| codec().decode(&codec().encode(&heartbeat)) == Ok(heartbeat))
+                || decoded_is_refused_for_its_shape(&body));
+        }
+
+        #[test]
+        fn what_is_encoded_is_decoded(heartbeat in any_heartbeat()) {
+            prop_assert_eq!(codec().decode(&codec().encode(&heartbeat)), Ok(heartbeat));
+        }
+    }
+
+    /// Whether a body with a right tag has a length, a role or a name that no heartbeat has.
+    fn decoded_is_refused_for_its_shape(body: &[u8]) -> bool {
+        let name = usize::from(body[NAME_LEN_AT]);
+        let wrong_length = name > MAX_NAME || body.len() != FIXED + name;
+        wrong_length || Role::from_u8(body[5]).is_none() || std::str::from_utf8(&body[FIXED..]).is_err()
+    }
+
+    fn any_heartbeat() -> impl Strategy<Value = Heartbeat> {
+        let numbers = (any::<u64>(), any::<u64>(), any::<u64>());
+        let echo = prop::option::of((1_u64.., any::<u64>()));
+        let small = (0..4u8, any::<bool>(), any::<bool>(), any::<u8>(), any::<u8>());
+        (small, numbers, echo, "[a-zä-ö]{0,32}").prop_map(|(small, numbers, echo, name)| Heartbeat {
+            role: Role::from_u8(small.0).unwrap(),
+            wants_role: small.1,
+            resumes: small.2,
+            priority: small.3,
+            cause: small.4,
+            incarnation: numbers.0,
+            sequence: numbers.1,
+            config_hash: numbers.2,
+            echo: echo.map(|(incarnation, sequence)| Echo { incarnation, sequence }),
+            name,
+        })
+    }
+
+    fn codec() -> Codec {
+        Codec::new(&Key(b"0123456789abcdef".to_vec()))
+    }
+
+    fn active() -> Heartbeat {
+        Heartbeat {
+            role: Role::Active,
+            wants_role: false,
+            resumes: false,
+            priority: 200,
+            cause: 2,
+            incarnation: 0x0102_0304_0506_0708,
+            sequence: 7,
+            config_hash: 0xfeed_face_cafe_beef,
+            echo: Some(Echo { incarnation: 0x1112_1314_1516_1718, sequence: 41 }),
+            name: "alpha".to_owned(),
+        }
+    }
+
+    fn asking() -> Heartbeat {
+        Heartbeat {
+            role: Role::Standby,
+            wants_role: true,
+            resumes: false,
+            priority: 100,
+            cause: 3,
+            incarnation: 9,
+            sequence: 1,
+            config_hash: 0,
+            echo: None,
+            name: String::new(),
+        }
+    }
+
+    fn bytes_of(hex: &str) -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    }
+}

@@ -1,0 +1,231 @@
+//! Real sockets, on the loopback of a network namespace of each test's own.
+
+use std::{net::UdpSocket, time::Duration};
+
+use nix::sched::{CloneFlags, unshare};
+
+use super::*;
+use crate::{
+    config::{Failback, HeartbeatPath, Key, Peer},
+    ha::heartbeat::Heartbeat,
+};
+
+const PORT: u16 = 539;
+const ALPHA: [u8; 4] = [127, 0, 0, 1];
+const BETA: [u8; 4] = [127, 0, 0, 2];
+/// Far more than any step takes: a test that waits this long has failed.
+const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_router_without_a_peer_is_active_at_once() {
+    run(async {
+        let handle = start("alpha".to_owned(), None, 0, false).unwrap();
+        assert_eq!(handle.role.borrow().role, Role::Active);
+        assert_eq!(handle.failover(), Err("no peer is configured".to_owned()));
+        assert_eq!(handle.warnings(), Vec::<String>::new());
+        assert_eq!(handle.update(None, 1), Ok(()));
+        assert_eq!(handle.update(Some(peer(ALPHA, BETA, 1)), 1), Err(NeedsRestart(vec!["peer"])));
+        handle.shutdown().await;
+    });
+}
+
+#[test]
+fn two_routers_share_one_role_and_pass_it_on() {
+    in_namespace(async {
+        let mut alpha = start("alpha".to_owned(), Some(peer(ALPHA, BETA, 200)), 7, false).unwrap();
+        becomes(&mut alpha, Role::Active).await;
+        assert_eq!(alpha.role.borrow().reason, "peer silent for 1s");
+        assert_eq!(alpha.warnings(), ["the peer is not heard on any heartbeat path"]);
+
+        let mut beta = start("beta".to_owned(), Some(peer(BETA, ALPHA, 100)), 8, false).unwrap();
+        becomes(&mut beta, Role::Standby).await;
+        let status = beta.status();
+        assert_eq!((status.name.as_deref(), status.alive), (Some("alpha"), true));
+        assert_eq!(status.paths[0].local, Ipv4Addr::from(BETA));
+        assert!(status.paths[0].alive);
+        assert_eq!(status.transitions[0].reason, "peer is active");
+        assert_eq!(beta.warnings(), ["the configuration differs from that of alpha"]);
+        assert_eq!(beta.failover(), Err("this router is standby: there is no role to give".to_owned()));
+
+        // Alpha has heard beta when it says so; beta takes the role, and keeps it.
+        tokio::time::timeout(LONG, async {
+            while !alpha.status().alive {
+                pause().await
+            }
+        })
+        .await
+        .unwrap();
+        assert_eq!(alpha.failover(), Ok("handing the active role to beta".to_owned()));
+        becomes(&mut beta, Role::Active).await;
+        becomes(&mut alpha, Role::Standby).await;
+        assert_eq!(alpha.role.borrow().reason, "peer has taken over");
+
+        let role = alpha.role.clone();
+        tokio::time::timeout(LONG, beta.shutdown()).await.unwrap();
+        becomes(&mut alpha, Role::Active).await;
+        assert_eq!(role.borrow().reason, "peer gave up the role");
+    });
+}
+
+#[test]
+fn a_frozen_router_learns_what_happened_before_it_acts() {
+    in_namespace(async {
+        let (to_alpha, from_beta) = std::sync::mpsc::channel();
+        let mut alpha = start("alpha".to_owned(), Some(peer(ALPHA, BETA, 200)), 7, false).unwrap();
+        becomes(&mut alpha, Role::Active).await;
+        // A thread of the same namespace.
+        let thread = std::thread::spawn(move || {
+            run(async move {
+                let mut beta = start("beta".to_owned(), Some(peer(BETA, ALPHA, 100)), 7, false).unwrap();
+                becomes(&mut beta, Role::Standby).await;
+                to_alpha.send(()).unwrap();
+                becomes(&mut beta, Role::Active).await;
+                to_alpha.send(()).unwrap();
+                // As long as alpha lives, its role is beta's.
+                let yielded = beta.role.wait_for(|state| state.role != Role::Active);
+                assert!(tokio::time::timeout(Duration::from_secs(1), yielded).await.is_err());
+            });
+        });
+        tokio::time::timeout(LONG, async {
+            while !alpha.status().alive {
+                pause().await
+            }
+        })
+        .await
+        .unwrap();
+        // Nothing on this thread moves until beta has noticed.
+        from_beta.recv().unwrap();
+        from_beta.recv().unwrap();
+        becomes(&mut alpha, Role::Standby).await;
+        assert_eq!(alpha.role.borrow().reason, "peer took over while this router was frozen");
+        while !thread.is_finished() {
+            pause().await;
+        }
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn what_is_not_the_peers_is_counted_and_ignored() {
+    in_namespace(async {
+        let handle = start("alpha".to_owned(), Some(peer(ALPHA, BETA, 200)), 7, false).unwrap();
+        let stranger = UdpSocket::bind(("127.0.0.3", PORT)).unwrap();
+        let mirror = UdpSocket::bind((Ipv4Addr::from(BETA), PORT)).unwrap();
+        let forged = Codec::new(&Key(b"another key, 16+".to_vec())).encode(&goodbye());
+        let recorded = Codec::new(&key()).encode(&goodbye());
+        let mut other_version = recorded.to_vec();
+        other_version[4] += 1;
+        stranger.send_to(&recorded, (Ipv4Addr::from(ALPHA), PORT)).unwrap();
+        for datagram in [&forged[..], &recorded[1..], &other_version, &recorded] {
+            mirror.send_to(datagram, (Ipv4Addr::from(ALPHA), PORT)).unwrap();
+        }
+        let counted = async {
+            while handle.status().ignored.values().sum::<u64>() < 5 {
+                pause().await
+            }
+        };
+        tokio::time::timeout(LONG, counted).await.unwrap();
+        let causes = ["stranger", "truncated", "unproven", "version", "wrong_key"];
+        assert_eq!(handle.status().ignored, causes.map(|cause| (cause.to_owned(), 1)).into());
+        assert!(!handle.status().alive);
+    });
+}
+
+#[test]
+fn a_port_or_an_address_that_cannot_be_had_is_named() {
+    in_namespace(async {
+        let _other = UdpSocket::bind((Ipv4Addr::from(ALPHA), PORT)).unwrap();
+        let taken = start("alpha".to_owned(), Some(peer(ALPHA, BETA, 1)), 0, false).unwrap_err();
+        assert_eq!(taken.to_string(), "heartbeat port 539 on 127.0.0.1 is taken by another program");
+        let absent = start("alpha".to_owned(), Some(peer([192, 0, 2, 2], BETA, 1)), 0, false).unwrap_err();
+        assert_eq!(absent.to_string(), "heartbeat address 192.0.2.2 is not on any interface of this router");
+    });
+}
+
+#[test]
+fn a_reload_changes_the_timing_and_names_what_it_cannot_change() {
+    in_namespace(async {
+        let mut handle = start("alpha".to_owned(), Some(peer(ALPHA, BETA, 1)), 0, false).unwrap();
+        let slow = Duration::from_secs(3600);
+        let slower = Peer { interval: slow, dead_after: slow * 3, ..peer(ALPHA, BETA, 2) };
+        assert_eq!(handle.update(Some(slower.clone()), 0), Ok(()));
+        assert_eq!(handle.shared.lock().engine.settings().dead_after, slow * 3);
+        let elsewhere = Peer { port: 540, key: Key(vec![1; 16]), ..peer(ALPHA, [127, 0, 0, 9], 2) };
+        let refused = handle.update(Some(elsewhere), 0).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "changed, but in force only after a restart: peer.paths, peer.port, peer.key"
+        );
+        becomes(&mut handle, Role::Active).await;
+    });
+}
+
+#[test]
+fn a_router_without_a_network_goes_on() {
+    in_namespace(async {
+        // Nobody has the remote address, and there is no route to it.
+        let mut handle = start("alpha".to_owned(), Some(peer(ALPHA, [192, 0, 2, 9], 1)), 0, false).unwrap();
+        becomes(&mut handle, Role::Active).await;
+        tokio::time::timeout(LONG, handle.shutdown()).await.unwrap();
+    });
+}
+
+fn peer(local: [u8; 4], remote: [u8; 4], priority: u8) -> Peer {
+    Peer {
+        priority,
+        interval: Duration::from_millis(100),
+        dead_after: Duration::from_secs(1),
+        failback: Failback::Manual,
+        port: PORT,
+        key: key(),
+        paths: vec![HeartbeatPath { local: local.into(), remote: remote.into() }],
+    }
+}
+
+fn key() -> Key {
+    Key(b"0123456789abcdef".to_vec())
+}
+
+/// What a peer said that is going.
+fn goodbye() -> Heartbeat {
+    Heartbeat {
+        role: Role::Leaving,
+        wants_role: false,
+        resumes: false,
+        priority: 255,
+        cause: 13,
+        incarnation: 5,
+        sequence: 1,
+        config_hash: 7,
+        echo: None,
+        name: "beta".to_owned(),
+    }
+}
+
+async fn becomes(handle: &mut Handle, role: Role) {
+    let wait = handle.role.wait_for(|state| state.role == role);
+    tokio::time::timeout(LONG, wait).await.expect("the role is taken in time").expect("the heartbeat runs");
+}
+
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(5)).await;
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+}
+
+/// Runs `test` on a thread with a network namespace of its own, which ends with the thread.
+fn in_namespace(test: impl Future<Output = ()> + Send + 'static) {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: a network namespace needs root");
+        return;
+    }
+    let thread = std::thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        let up = std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap();
+        assert!(up.success());
+        run(test);
+    });
+    thread.join().expect("the test in the namespace");
+}

@@ -1,0 +1,85 @@
+//! Anything that can happen, in any order; then peace.
+
+use super::{promises::for_seeds, *};
+
+/// Changes of role of both routers from the end of all trouble to a settled pair: each may start, yield, be elected,
+/// and hand over once more for failback.
+const MOST_CHANGES: usize = 8;
+
+#[test]
+fn after_any_trouble_exactly_one_is_active_and_stays_so() {
+    for_seeds(4000, |mut random| {
+        let setup = Setup::any(&mut random);
+        let (mut world, _) = World::settled(setup.clone(), random);
+        for _ in 0..1 + world.random.below(12) {
+            trouble(&mut world);
+            let pause = setup.interval * world.random.below(25) as u32 / 2;
+            world.run(pause);
+        }
+        heal(&mut world);
+        let delay = match setup.failback {
+            Failback::Auto { delay } => delay,
+            Failback::Manual => Duration::ZERO,
+        };
+        world.forget();
+        world.run(setup.settled() * 2 + delay * 2);
+        let active = world.the_active();
+        assert!(
+            world.changes() <= MOST_CHANGES,
+            "{} changes of role after the end of all trouble",
+            world.changes()
+        );
+        world.forget();
+        world.run(setup.dead_after * 10 + delay);
+        assert_eq!((world.the_active(), world.changes()), (active, 0));
+    });
+}
+
+/// One thing that goes wrong, or is asked for.
+fn trouble(world: &mut World) {
+    let node = world.random.below(2);
+    let path = world.random.below(world.setup.paths);
+    let now = world.now;
+    match world.random.below(10) {
+        0 => world.network.set_all(false),
+        1 => world.network.set_all(true),
+        2 => world.network.set_from(node, false),
+        3 => world.network.set(node, path, false),
+        4 => world.network.set_from(node, true),
+        5 => world.kill(node),
+        6 => {
+            let resume = world.random.chance(50);
+            world.boot(node, resume);
+        }
+        7 => {
+            let time = world.setup.dead_after * world.random.below(40) as u32 / 10;
+            let queues = world.random.chance(50);
+            world.freeze(node, time, queues);
+        }
+        8 => {
+            if let Some(engine) = &mut world.nodes[node].engine {
+                // A refusal is fine here: who forwards is checked all the time.
+                let _: Result<String, _> = engine.failover(now);
+            }
+        }
+        _ => {
+            if let Some(engine) = &mut world.nodes[node].engine {
+                engine.shutdown(now);
+            }
+        }
+    }
+}
+
+/// The end of all trouble: the network is whole, both routers run and are awake.
+fn heal(world: &mut World) {
+    let frozen = world.nodes.iter().filter_map(|node| node.frozen).map(|(until, _)| until).max();
+    if let Some(until) = frozen {
+        world.run(until.saturating_duration_since(world.now));
+    }
+    world.network.set_all(true);
+    for node in 0..2 {
+        if world.nodes[node].engine.as_ref().is_none_or(Engine::is_finished) {
+            world.boot(node, false);
+        }
+    }
+}
