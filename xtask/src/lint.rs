@@ -1,4 +1,4 @@
-//! Formatting and lints, for the host and for the BPF target.
+//! `cargo xtask lint`: formatting and lints, for the host and for the BPF target.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,8 +9,16 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::{
     builder::{self, Compiler},
-    shell,
+    setup, shell,
 };
+
+/// All of it.
+pub(crate) fn run() -> Result<()> {
+    setup::ensure_lab()?;
+    format()?;
+    host()?;
+    ebpf()
+}
 
 /// Compares the formatting with rustfmt's.
 pub(crate) fn format() -> Result<()> {

@@ -29,6 +29,8 @@ enum Command {
     Test(test::Args),
     /// Show the main job on real packets, in network namespaces; needs root
     Demo(demo::Args),
+    /// Compare the formatting with rustfmt's, and run clippy for host and BPF
+    Lint,
     /// Check the tree: sizes, docs, links, leftovers
     Tidy,
     /// All of continuous integration, in order, up to the first failure
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::BuildEbpf(args) => build_ebpf::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Lint => lint::run(),
         Command::Tidy => tidy::run(),
         Command::Ci => ci::run(),
     };

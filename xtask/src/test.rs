@@ -52,6 +52,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !outcomes.iter().all(Outcome::is_success) {
         bail!("tests failed");
     }
+    if sum == tally::Tally::default() {
+        bail!("no test ran: is there one with that in its name?");
+    }
     Ok(())
 }
 
