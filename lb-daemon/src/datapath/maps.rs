@@ -194,7 +194,7 @@ impl Maps {
             Some(_) | None => first,
         };
         let service = Service::new(table.id, half, table.ring.len() as u32, table.scheduler);
-        set(self.rings.set(half, &*ring, 0), map::RINGS)?;
+        set(self.rings.set(half, ring.as_ref(), 0), map::RINGS)?;
         set(self.positions.set(half, table.start, 0), map::POSITIONS)?;
         set(self.services.insert(key, service, 0), map::SERVICES)?;
         set(self.positions.set(other_half(half), table.start, 0), map::POSITIONS)

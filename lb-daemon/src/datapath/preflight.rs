@@ -11,11 +11,18 @@ use super::Error;
 /// and long-term support since 5.15.
 const MINIMUM_KERNEL: (u32, u32) = (5, 15);
 
-/// Capabilities that are needed (`include/uapi/linux/capability.h`).
-const NEEDED: [(u32, &str); 3] = [(12, "CAP_NET_ADMIN"), (38, "CAP_PERFMON"), (39, "CAP_BPF")];
-
-/// `CAP_SYS_ADMIN` stands for `CAP_PERFMON` and `CAP_BPF`.
+// include/uapi/linux/capability.h.
+const CAP_NET_ADMIN: u32 = 12;
 const CAP_SYS_ADMIN: u32 = 21;
+const CAP_PERFMON: u32 = 38;
+const CAP_BPF: u32 = 39;
+
+/// Capabilities that are needed: a name and the bits of which one is enough.
+const NEEDED: [(&str, &[u32]); 3] = [
+    ("CAP_NET_ADMIN", &[CAP_NET_ADMIN]),
+    ("CAP_PERFMON", &[CAP_PERFMON, CAP_SYS_ADMIN]),
+    ("CAP_BPF", &[CAP_BPF, CAP_SYS_ADMIN]),
+];
 
 /// Checks privileges, kernel version and BPF itself.
 ///
@@ -47,8 +54,8 @@ fn privileges(status: &str) -> Result<(), Error> {
     let has = |bit: u32| effective & 1 << bit != 0;
     let missing: Vec<&str> = NEEDED
         .into_iter()
-        .filter(|&(bit, _)| !has(bit) && !(bit >= 38 && has(CAP_SYS_ADMIN)))
-        .map(|(_, name)| name)
+        .filter(|(_, bits)| !bits.iter().any(|&bit| has(bit)))
+        .map(|(name, _)| name)
         .collect();
     if missing.is_empty() {
         return Ok(());

@@ -19,8 +19,10 @@ impl ProgramLog {
         let runtime = tokio::runtime::Handle::try_current().map_err(|error| failed(&error))?;
         let logger = EbpfLogger::init(ebpf).map_err(|error| failed(&error))?;
         let guard = runtime.enter();
-        let mut logger =
-            AsyncFd::register_with_interest(logger, Interest::READABLE).map_err(|error| failed(&error))?;
+        // SAFETY: the logger owns the descriptor of its ring buffer, returns the same one always, and closes it only
+        // when it is dropped, which `AsyncFd` does after it has deregistered it.
+        let registered = unsafe { AsyncFd::register_with_interest(logger, Interest::READABLE) };
+        let mut logger = registered.map_err(|error| failed(&error))?;
         drop(guard);
         let task = runtime.spawn(async move {
             while let Ok(mut ready) = logger.readable_mut().await {
