@@ -1,10 +1,17 @@
 //! The data plane behind a trait: [`kernel`] is the XDP program and its pinned maps, [`memory`] a twin without a kernel.
 //! Nothing outside this folder imports aya.
 
+mod attach;
 pub mod kernel;
+mod link_info;
+mod load;
+mod maps;
 pub mod memory;
 pub mod object;
 pub mod pins;
+mod preflight;
+mod program_log;
+mod syscall;
 
 use std::collections::BTreeMap;
 

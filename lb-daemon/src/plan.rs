@@ -366,8 +366,11 @@ mod tests {
         }
     }
 
+    /// Service, address, port and method.
+    type Server = (ServiceKey, [u8; 4], u16, u8);
+
     /// Slot and generation of every server, by what makes it the same server.
-    fn seats(tables: &Tables) -> BTreeMap<(ServiceKey, [u8; 4], u16, u8), (u32, u32)> {
+    fn seats(tables: &Tables) -> BTreeMap<Server, (u32, u32)> {
         let keys: BTreeMap<u32, ServiceKey> =
             tables.services.iter().map(|(key, table)| (table.id, *key)).collect();
         let live = tables.reals.iter().filter(|(_, real)| real.state != RealState::Removed as u8);

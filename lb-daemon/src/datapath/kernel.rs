@@ -1,1 +1,112 @@
-//! Empty so far.
+//! The data plane itself: the XDP program, attached to interfaces, and its maps. All of it is pinned: packets keep
+//! flowing while the daemon is stopped, killed or replaced by another version.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use lb_common::{Counter, Flow, FlowKey, RealCounters, Reason, ServiceKey};
+use nix::time::{ClockId, clock_gettime};
+
+use super::{Datapath, Error, Op, attach, load, maps::Maps, pins::Pins, preflight, program_log::ProgramLog};
+use crate::{
+    config::{BpfLog, Limits},
+    tables::Tables,
+};
+
+/// What the data plane must know of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// bpffs directory that everything is pinned in.
+    pub pin_dir: PathBuf,
+    /// Sizes of maps that are not pinned yet.
+    pub limits: Limits,
+    /// Level of the program's log.
+    pub bpf_log: BpfLog,
+}
+
+/// The data plane in the kernel.
+pub struct KernelDatapath {
+    maps: Maps,
+    modes: BTreeMap<String, &'static str>,
+    limits: Limits,
+    _log: Option<ProgramLog>,
+}
+
+impl KernelDatapath {
+    /// Loads the program, takes over the maps that are pinned or makes them, and attaches the program to `interfaces`
+    /// (index by name) of the calling thread's network namespace, in place of an older version without losing a
+    /// packet. The notices are for the operator: what is not as it should be, and what was changed.
+    ///
+    /// # Errors
+    /// One line that says what is missing or in the way. What was attached or pinned before it stays.
+    pub fn open(
+        settings: &Settings,
+        interfaces: &BTreeMap<String, u32>,
+    ) -> Result<(Self, Vec<String>), Error> {
+        preflight::check()?;
+        let pins = Pins::create(&settings.pin_dir)?;
+        let (mut ebpf, mut notices) = load::load(&pins, &settings.limits, settings.bpf_log)?;
+        let log = match settings.bpf_log {
+            BpfLog::Off => None,
+            BpfLog::Warn | BpfLog::Info | BpfLog::Debug => {
+                ProgramLog::start(&mut ebpf).map_err(|notice| notices.push(notice)).ok()
+            }
+        };
+        let maps = Maps::take(&mut ebpf, &pins)?;
+        let attached = attach::attach_all(load::program(&mut ebpf)?, &pins, interfaces)?;
+        notices.extend(attached.notices);
+        for folder in pins.remove_other_layouts()? {
+            notices.push(format!("removed the maps of another version in {}", folder.display()));
+        }
+        let limits = maps.limits()?;
+        Ok((Self { maps, modes: attached.modes, limits, _log: log }, notices))
+    }
+
+    /// The sizes that the maps have: those of pinned maps where they differ from the settings.
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+}
+
+impl Datapath for KernelDatapath {
+    fn installed(&self) -> Result<Tables, Error> {
+        self.maps.tables()
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<(), Error> {
+        self.maps.apply(op)
+    }
+
+    fn position(&self, key: &ServiceKey) -> Result<Option<u64>, Error> {
+        self.maps.position(key)
+    }
+
+    fn reasons(&self) -> Result<BTreeMap<Reason, Counter>, Error> {
+        self.maps.reasons()
+    }
+
+    fn real_counters(&self, indices: &[u32]) -> Result<BTreeMap<u32, RealCounters>, Error> {
+        indices.iter().map(|&index| Ok((index, self.maps.real_counters(index)?))).collect()
+    }
+
+    fn reset_real_counters(&mut self, index: u32) -> Result<(), Error> {
+        self.maps.reset_real_counters(index)
+    }
+
+    fn flows(&self) -> Result<Vec<(FlowKey, Flow)>, Error> {
+        self.maps.flows()
+    }
+
+    fn remove_flows(&mut self, keys: &[FlowKey]) -> Result<(), Error> {
+        self.maps.remove_flows(keys)
+    }
+
+    fn now(&self) -> u64 {
+        // CLOCK_MONOTONIC exists on every Linux, so it cannot fail, and its time is never negative.
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
+        now.tv_sec().cast_unsigned() * 1_000_000_000 + now.tv_nsec().cast_unsigned()
+    }
+
+    fn attach_modes(&self) -> BTreeMap<String, &'static str> {
+        self.modes.clone()
+    }
+}

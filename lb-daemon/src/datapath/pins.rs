@@ -1,1 +1,211 @@
-//! Empty so far.
+//! Where the data plane is pinned, so that it outlives the daemon:
+//!
+//! ```text
+//! <pin_dir>/v<LAYOUT_VERSION>/<MAP>   the maps of one layout
+//! <pin_dir>/links/<interface>         the program's link to each interface
+//! ```
+
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+use lb_common::LAYOUT_VERSION;
+use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+
+use super::Error;
+
+/// The directory that everything is pinned in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pins(PathBuf);
+
+impl Pins {
+    /// The pins below `pin_dir`, whose directories are made where they are missing.
+    ///
+    /// # Errors
+    /// When `pin_dir` is not on a BPF file system, or a directory cannot be made.
+    pub(super) fn create(pin_dir: &Path) -> Result<Self, Error> {
+        require_bpf_fs(pin_dir)?;
+        let pins = Self(pin_dir.to_owned());
+        for folder in [pins.maps(), pins.links()] {
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+            made.map_err(|error| failure("create", &folder, &error))?;
+        }
+        Ok(pins)
+    }
+
+    /// Directory of the maps of this layout.
+    pub(super) fn maps(&self) -> PathBuf {
+        self.0.join(format!("v{LAYOUT_VERSION}"))
+    }
+
+    /// Where a map of this layout is pinned.
+    pub(super) fn map(&self, name: &str) -> PathBuf {
+        self.maps().join(name)
+    }
+
+    /// Where the link to an interface is pinned.
+    pub(super) fn link(&self, interface: &str) -> PathBuf {
+        self.links().join(escape(interface))
+    }
+
+    /// Interfaces that a link is pinned for.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub(super) fn linked_interfaces(&self) -> Result<Vec<String>, Error> {
+        Ok(names(&self.links())?.iter().map(|name| unescape(name)).collect())
+    }
+
+    /// Removes the maps of other layouts, which no program of this version reads. Returns their directories.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub(super) fn remove_other_layouts(&self) -> Result<Vec<PathBuf>, Error> {
+        let mut removed = Vec::new();
+        for folder in self.layouts()? {
+            if folder != self.maps() {
+                remove_folder(&folder)?;
+                removed.push(folder);
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Directory of the links.
+    fn links(&self) -> PathBuf {
+        self.0.join("links")
+    }
+
+    /// Directories of all layouts.
+    fn layouts(&self) -> Result<Vec<PathBuf>, Error> {
+        let is_layout = |name: &&String| name.strip_prefix('v').is_some_and(|n| n.parse::<u32>().is_ok());
+        Ok(names(&self.0)?.iter().filter(is_layout).map(|name| self.0.join(name)).collect())
+    }
+}
+
+/// Detaches the program everywhere and forgets all maps, with every connection in them. Returns one line for each
+/// thing removed; none when nothing was pinned.
+///
+/// # Errors
+/// When `pin_dir` is not on a BPF file system, or something cannot be removed.
+pub fn teardown(pin_dir: &Path) -> Result<Vec<String>, Error> {
+    if !pin_dir.exists() {
+        return Ok(Vec::new());
+    }
+    require_bpf_fs(pin_dir)?;
+    let pins = Pins(pin_dir.to_owned());
+    let mut done = Vec::new();
+    for interface in pins.linked_interfaces()? {
+        remove_file(&pins.link(&interface))?;
+        done.push(format!("detached from {interface}"));
+    }
+    for folder in pins.layouts()? {
+        let maps = remove_folder(&folder)?;
+        done.push(format!("removed {maps} maps in {}", folder.display()));
+    }
+    if pins.links().exists() {
+        remove_folder(&pins.links())?;
+    }
+    // What else stands there is not ours, and keeps the directory.
+    if names(pin_dir)?.is_empty() {
+        fs::remove_dir(pin_dir).map_err(|error| failure("remove", pin_dir, &error))?;
+    }
+    Ok(done)
+}
+
+/// Removes one pin; one that is not there is no error.
+pub(super) fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure("remove", path, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a directory of pins and returns how many it held.
+fn remove_folder(folder: &Path) -> Result<usize, Error> {
+    let names = names(folder)?;
+    for name in &names {
+        remove_file(&folder.join(name))?;
+    }
+    fs::remove_dir(folder).map_err(|error| failure("remove", folder, &error))?;
+    Ok(names.len())
+}
+
+/// The names in a directory, sorted; none where there is no directory.
+fn names(folder: &Path) -> Result<Vec<String>, Error> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|error| failure("read", folder, &error))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| failure("read", folder, &error))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Checks that the nearest directory that exists is on a BPF file system.
+fn require_bpf_fs(pin_dir: &Path) -> Result<(), Error> {
+    let existing = pin_dir.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    let kind = statfs(existing).map_err(|error| failure("look at", existing, &error.into()))?;
+    if kind.filesystem_type() == BPF_FS_MAGIC {
+        return Ok(());
+    }
+    let mount = if pin_dir.starts_with("/sys/fs/bpf") { Path::new("/sys/fs/bpf") } else { pin_dir };
+    Err(Error::Setup(format!(
+        "{} is not on a BPF file system: mount one with `mount -t bpf bpf {}`",
+        pin_dir.display(),
+        mount.display()
+    )))
+}
+
+fn failure(action: &str, path: &Path, error: &io::Error) -> Error {
+    Error::Setup(format!("cannot {action} {}: {error}", path.display()))
+}
+
+/// An interface's name as the name of a pin: a BPF file system takes no dot (`bpf_lookup` in `kernel/bpf/inode.c`), and
+/// VLAN interfaces have one.
+fn escape(interface: &str) -> String {
+    interface.replace('%', "%25").replace('.', "%2e")
+}
+
+/// The opposite of [`escape`].
+fn unescape(pin: &str) -> String {
+    pin.replace("%2e", ".").replace("%25", "%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interface_names_as_pins() {
+        for (interface, pin) in [("eth0", "eth0"), ("eth0.100", "eth0%2e100"), ("a%2eb.c", "a%252eb%2ec")] {
+            assert_eq!(escape(interface), pin);
+            assert_eq!(unescape(pin), interface);
+        }
+    }
+
+    #[test]
+    fn an_ordinary_directory_is_refused_with_the_mount_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let pin_dir = folder.path().join("lbd");
+        let error = Pins::create(&pin_dir).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("`mount -t bpf bpf {}`", pin_dir.display())), "{error}");
+        assert!(!pin_dir.exists());
+    }
+
+    #[test]
+    fn teardown_leaves_ordinary_directories_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("v1")).unwrap();
+        fs::write(folder.path().join("v1/file"), "mine").unwrap();
+        assert!(teardown(folder.path()).is_err());
+        assert!(folder.path().join("v1/file").exists());
+        assert_eq!(teardown(&folder.path().join("nothing")).unwrap(), Vec::<String>::new());
+    }
+}

@@ -4,7 +4,7 @@
 //! generation, and not while the removal of its old owner is still under way.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     net::Ipv4Addr,
 };
 
@@ -45,8 +45,8 @@ pub(super) fn service_ids(inputs: &Inputs<'_>) -> Result<BTreeMap<ServiceKey, u3
     let free = (0..limit).filter(|id| !kept.contains(id) && !going.contains(id));
     let mut unused = free.chain(going.iter().copied());
     for service in services {
-        if !ids.contains_key(&service.key) {
-            ids.insert(service.key, unused.next().ok_or_else(too_many)?);
+        if let Entry::Vacant(new) = ids.entry(service.key) {
+            new.insert(unused.next().ok_or_else(too_many)?);
         }
     }
     Ok(ids)

@@ -1,0 +1,187 @@
+//! Loads the object: maps that are pinned are reused, and those that are not are made and pinned.
+
+use std::{io, path::Path};
+
+use aya::{
+    Ebpf, EbpfError, EbpfLoader,
+    maps::{MapError, MapInfo, MapType},
+    programs::{ProgramError, Xdp},
+};
+use lb_common::{
+    Counter, Flow, FlowKey, PeerHop, Real, RealCounters, RealKey, Reason, Ring, RouterState, Service,
+    ServiceKey, map,
+};
+
+use super::{Error, object, pins::Pins};
+use crate::config::{BpfLog, Limits};
+
+/// Name of the program in the object.
+const PROGRAM: &str = "lb";
+
+/// Lines of the verifier's output that an error shows: the last ones hold the reason.
+const VERIFIER_LINES: usize = 8;
+
+/// What a map must be.
+struct Shape {
+    name: &'static str,
+    kind: MapType,
+    key: usize,
+    value: usize,
+    entries: u32,
+    /// The limit that sets the entries; empty where they are fixed.
+    limit: &'static str,
+}
+
+/// Loads maps and program; the program is verified, but attached nowhere. The notices are for the operator.
+///
+/// # Errors
+/// When a pinned map has another shape, or the kernel refuses a map or the program.
+pub(super) fn load(pins: &Pins, limits: &Limits, log: BpfLog) -> Result<(Ebpf, Vec<String>), Error> {
+    let mut notices = Vec::new();
+    let level = log_level(log);
+    let shapes = shapes(limits);
+    let paths = shapes.iter().map(|shape| pins.map(shape.name)).collect::<Vec<_>>();
+    let mut loader = EbpfLoader::new();
+    loader.override_global(aya_log::LEVEL, &level, false);
+    for (shape, path) in shapes.iter().zip(&paths) {
+        let entries = match pinned_entries(shape, path)? {
+            Some(entries) if entries != shape.entries => {
+                notices.push(kept_size(shape, entries));
+                entries
+            }
+            _ => shape.entries,
+        };
+        loader.map_max_entries(shape.name, entries).map_pin_path(shape.name, path.as_path());
+    }
+    let mut ebpf = loader.load(object::OBJECT).map_err(|error| Error::Setup(load_failure(&error)))?;
+    program(&mut ebpf)?.load().map_err(|error| Error::Setup(program_failure(&error)))?;
+    Ok((ebpf, notices))
+}
+
+/// The program of a loaded object.
+///
+/// # Errors
+/// When the object holds no such program: it was built wrong.
+pub(super) fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp, Error> {
+    let program = ebpf.program_mut(PROGRAM).ok_or(ProgramError::NotLoaded);
+    program
+        .and_then(TryInto::try_into)
+        .map_err(|_| Error::Setup(format!("the object holds no XDP program {PROGRAM}")))
+}
+
+/// Entries of the map pinned at `path`; `None` where none is pinned. aya reuses a pinned map of any shape, so it is
+/// compared here.
+fn pinned_entries(shape: &Shape, path: &Path) -> Result<Option<u32>, Error> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let info =
+        MapInfo::from_pin(path).map_err(|error| Error::Setup(format!("{}: {error}", path.display())))?;
+    let sizes = (info.key_size() as usize, info.value_size() as usize);
+    if info.map_type().is_ok_and(|kind| kind == shape.kind) && sizes == (shape.key, shape.value) {
+        return Ok(Some(info.max_entries()));
+    }
+    Err(Error::Setup(format!(
+        "the map pinned at {} is not of this version ({} and {} bytes instead of {} and {}): `lbd teardown` removes it, \
+         with all connections",
+        path.display(),
+        sizes.0,
+        sizes.1,
+        shape.key,
+        shape.value
+    )))
+}
+
+fn kept_size(shape: &Shape, entries: u32) -> String {
+    let Shape { name, entries: wanted, limit, .. } = shape;
+    format!(
+        "{limit} asks for {wanted} entries in the map {name}, which keeps its {entries} until `lbd teardown`"
+    )
+}
+
+/// Every map, with the sizes that `limits` asks for.
+fn shapes(limits: &Limits) -> [Shape; 11] {
+    let Limits { flows, services, reals } = *limits;
+    let rings = services.saturating_mul(2);
+    let (of_services, of_reals) = ("limits.services", "limits.reals");
+    [
+        shape::<ServiceKey, Service>(map::SERVICES, MapType::Hash, services, of_services),
+        shape::<u32, Real>(map::REALS, MapType::Array, reals, of_reals),
+        shape::<RealKey, u32>(map::REAL_KEYS, MapType::Hash, reals, of_reals),
+        shape::<u32, Ring>(map::RINGS, MapType::Array, rings, of_services),
+        shape::<u32, u64>(map::POSITIONS, MapType::Array, rings, of_services),
+        shape::<FlowKey, Flow>(map::FLOWS, MapType::LruHash, flows, "limits.flows"),
+        shape::<u32, RouterState>(map::ROUTER, MapType::Array, 1, ""),
+        shape::<u32, PeerHop>(map::PEER_HOPS, MapType::Hash, 64, ""),
+        shape::<[u8; 4], u8>(map::LOCALS, MapType::Hash, 1024, ""),
+        shape::<u32, Counter>(map::REASONS, MapType::PerCpuArray, Reason::ALL.len() as u32, ""),
+        shape::<u32, RealCounters>(map::REAL_COUNTERS, MapType::PerCpuArray, reals, of_reals),
+    ]
+}
+
+const fn shape<K, V>(name: &'static str, kind: MapType, entries: u32, limit: &'static str) -> Shape {
+    Shape { name, kind, key: size_of::<K>(), value: size_of::<V>(), entries, limit }
+}
+
+/// The level as aya-log's program side compares it; 0 lets the verifier remove every call.
+const fn log_level(log: BpfLog) -> u8 {
+    match log {
+        BpfLog::Off => 0,
+        BpfLog::Warn => aya_log::Level::Warn as u8,
+        BpfLog::Info => aya_log::Level::Info as u8,
+        BpfLog::Debug => aya_log::Level::Debug as u8,
+    }
+}
+
+fn load_failure(error: &EbpfError) -> String {
+    match error {
+        EbpfError::MapError(MapError::CreateError { name, io_error }) => {
+            format!("the kernel does not make the map {name}: {io_error}")
+        }
+        EbpfError::MapError(MapError::PinError { name, error }) => {
+            format!("the map {} cannot be pinned: {error}", name.as_deref().unwrap_or("without a name"))
+        }
+        error => format!("the XDP program cannot be loaded: {error}"),
+    }
+}
+
+fn program_failure(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError { io_error, verifier_log } => refusal(io_error, &verifier_log.to_string()),
+        error => format!("the kernel refuses the XDP program: {error}"),
+    }
+}
+
+/// One line from the verifier's many.
+fn refusal(error: &io::Error, log: &str) -> String {
+    let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = lines.get(lines.len().saturating_sub(VERIFIER_LINES)..).unwrap_or_default();
+    format!("the kernel's verifier refuses the XDP program ({error}): {}", last.join(" | "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_map_has_a_shape() {
+        let mut names: Vec<&str> = shapes(&Limits::default()).iter().map(|shape| shape.name).collect();
+        let mut all = map::ALL.to_vec();
+        names.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(names, all);
+    }
+
+    #[test]
+    fn a_refused_program_shows_the_end_of_the_log() {
+        let lines: Vec<String> = (1..=20).map(|line| format!("line {line}\n")).collect();
+        let text = refusal(&io::Error::from_raw_os_error(libc::EACCES), &lines.concat());
+        assert!(text.contains("(Permission denied (os error 13)): line 13 | line 14"), "{text}");
+        assert!(text.ends_with("line 20") && !text.contains('\n'), "{text}");
+    }
+
+    #[test]
+    fn levels_rise() {
+        assert_eq!([BpfLog::Off, BpfLog::Warn, BpfLog::Info, BpfLog::Debug].map(log_level), [0, 2, 3, 4]);
+    }
+}

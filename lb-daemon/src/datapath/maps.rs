@@ -1,0 +1,255 @@
+//! The maps, each with the types of its keys and values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aya::{
+    Ebpf,
+    maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuValues},
+};
+use lb_common::{
+    Counter, Flow, FlowKey, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason, Ring, RouterRole,
+    RouterState, Scheduler, Service, ServiceKey, map,
+};
+
+use super::{Error, Op, pins::Pins, syscall};
+use crate::{
+    config::Limits,
+    tables::{ServiceTable, Tables},
+};
+
+/// Every map that the daemon reads or writes.
+pub(super) struct Maps {
+    services: HashMap<MapData, ServiceKey, Service>,
+    reals: Array<MapData, Real>,
+    real_keys: HashMap<MapData, RealKey, u32>,
+    rings: Array<MapData, Ring>,
+    positions: Array<MapData, u64>,
+    flows: HashMap<MapData, FlowKey, Flow>,
+    /// The flow table again, to be read in batches.
+    flow_table: MapData,
+    router: Array<MapData, RouterState>,
+    peer_hops: HashMap<MapData, u32, PeerHop>,
+    locals: HashMap<MapData, [u8; 4], u8>,
+    reasons: PerCpuArray<MapData, Counter>,
+    real_counters: PerCpuArray<MapData, RealCounters>,
+}
+
+impl Maps {
+    /// Takes the maps out of a loaded object.
+    ///
+    /// # Errors
+    /// When the object lacks one.
+    pub(super) fn take(ebpf: &mut Ebpf, pins: &Pins) -> Result<Self, Error> {
+        Ok(Self {
+            services: take(ebpf, map::SERVICES)?,
+            reals: take(ebpf, map::REALS)?,
+            real_keys: take(ebpf, map::REAL_KEYS)?,
+            rings: take(ebpf, map::RINGS)?,
+            positions: take(ebpf, map::POSITIONS)?,
+            flows: take(ebpf, map::FLOWS)?,
+            flow_table: MapData::from_pin(pins.map(map::FLOWS)).map_err(failed(map::FLOWS, "opening"))?,
+            router: take(ebpf, map::ROUTER)?,
+            peer_hops: take(ebpf, map::PEER_HOPS)?,
+            locals: take(ebpf, map::LOCALS)?,
+            reasons: take(ebpf, map::REASONS)?,
+            real_counters: take(ebpf, map::REAL_COUNTERS)?,
+        })
+    }
+
+    /// The sizes that the maps have.
+    pub(super) fn limits(&self) -> Result<Limits, Error> {
+        let info = self.flow_table.info().map_err(failed(map::FLOWS, "looking up its size"))?;
+        Ok(Limits { flows: info.max_entries(), services: self.rings.len() / 2, reals: self.reals.len() })
+    }
+
+    /// Everything that the daemon writes, read back.
+    pub(super) fn tables(&self) -> Result<Tables, Error> {
+        let mut services = BTreeMap::new();
+        for entry in self.services.iter() {
+            let (key, service) = entry.map_err(failed(map::SERVICES, "reading"))?;
+            services.insert(key, self.service_table(&service)?);
+        }
+        let mut reals = BTreeMap::new();
+        for (slot, real) in (0..).zip(self.reals.iter()) {
+            let real = real.map_err(failed(map::REALS, "reading"))?;
+            if real != Real::default() {
+                reals.insert(slot, real);
+            }
+        }
+        let role = self.router.get(&0, 0).map_err(failed(map::ROUTER, "reading"))?.role;
+        Ok(Tables {
+            role: RouterRole::from_u8(role).unwrap_or(RouterRole::Standby),
+            services,
+            reals,
+            real_keys: all(self.real_keys.iter(), map::REAL_KEYS)?,
+            peer_hops: all(self.peer_hops.iter(), map::PEER_HOPS)?,
+            locals: all::<_, _, BTreeMap<_, _>>(self.locals.iter(), map::LOCALS)?
+                .into_keys()
+                .map(Into::into)
+                .collect::<BTreeSet<_>>(),
+        })
+    }
+
+    /// Position of the next connection of a service.
+    pub(super) fn position(&self, key: &ServiceKey) -> Result<Option<u64>, Error> {
+        let Some(service) = self.service(key)? else { return Ok(None) };
+        self.positions.get(&service.ring, 0).map(Some).map_err(failed(map::POSITIONS, "reading"))
+    }
+
+    /// Performs one change.
+    pub(super) fn apply(&mut self, op: &Op) -> Result<(), Error> {
+        match op {
+            Op::SetReal(slot, real) => {
+                self.reals.set(*slot, real, 0).map_err(failed(map::REALS, "setting an entry"))
+            }
+            Op::SetService(key, service) => self.set_service(key, service),
+            Op::RemoveService(key) => removed(self.services.remove(key), map::SERVICES),
+            Op::SetRealKey(key, slot) => set(self.real_keys.insert(key, slot, 0), map::REAL_KEYS),
+            Op::RemoveRealKey(key) => removed(self.real_keys.remove(key), map::REAL_KEYS),
+            Op::SetPeerHop(ifindex, hop) => set(self.peer_hops.insert(ifindex, hop, 0), map::PEER_HOPS),
+            Op::RemovePeerHop(ifindex) => removed(self.peer_hops.remove(ifindex), map::PEER_HOPS),
+            Op::AddLocal(address) => set(self.locals.insert(address.octets(), 1, 0), map::LOCALS),
+            Op::RemoveLocal(address) => removed(self.locals.remove(&address.octets()), map::LOCALS),
+            Op::SetRole(role) => set(self.router.set(0, RouterState::new(*role), 0), map::ROUTER),
+        }
+    }
+
+    /// Counters by reason, summed over the CPUs.
+    pub(super) fn reasons(&self) -> Result<BTreeMap<Reason, Counter>, Error> {
+        let read = |reason: &Reason| {
+            let values = self.reasons.get(&(*reason as u32), 0).map_err(failed(map::REASONS, "reading"))?;
+            Ok((*reason, sum(&values, Counter::default())))
+        };
+        Reason::ALL.iter().map(read).collect()
+    }
+
+    /// Counters of one real server, summed over the CPUs.
+    pub(super) fn real_counters(&self, slot: u32) -> Result<RealCounters, Error> {
+        let values = self.real_counters.get(&slot, 0).map_err(failed(map::REAL_COUNTERS, "reading"))?;
+        Ok(sum(&values, RealCounters::default()))
+    }
+
+    /// Sets the counters of one real server to zero on every CPU.
+    pub(super) fn reset_real_counters(&mut self, slot: u32) -> Result<(), Error> {
+        let failed = |reason: String| Error::Map { map: map::REAL_COUNTERS, action: "resetting", reason };
+        let cpus = aya::util::nr_cpus().map_err(|(path, error)| failed(format!("{path}: {error}")))?;
+        let zeros = PerCpuValues::try_from(vec![RealCounters::default(); cpus])
+            .map_err(|error| failed(error.to_string()))?;
+        self.real_counters.set(slot, zeros, 0).map_err(|error| failed(error.to_string()))
+    }
+
+    /// The flow table. An entry that moved while it was read counts once.
+    pub(super) fn flows(&self) -> Result<Vec<(FlowKey, Flow)>, Error> {
+        use std::os::fd::AsFd as _;
+        let failed = |reason: String| Error::Map { map: map::FLOWS, action: "reading", reason };
+        let info = self.flow_table.info().map_err(|error| failed(error.to_string()))?;
+        let entries: Vec<(FlowKey, Flow)> =
+            syscall::entries(self.flow_table.fd().as_fd(), info.key_size(), info.value_size())
+                .map_err(|error| failed(error.to_string()))?;
+        Ok(entries.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect())
+    }
+
+    /// Forgets flow entries.
+    pub(super) fn remove_flows(&mut self, keys: &[FlowKey]) -> Result<(), Error> {
+        keys.iter().try_for_each(|key| removed(self.flows.remove(key), map::FLOWS))
+    }
+
+    /// A service's entry.
+    fn service(&self, key: &ServiceKey) -> Result<Option<Service>, Error> {
+        match self.services.get(key, 0) {
+            Ok(service) => Ok(Some(service)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(failed(map::SERVICES, "reading")(error)),
+        }
+    }
+
+    /// A service with its ring. The ring in use counts its connections in its own position; where it started is kept
+    /// in the position of the other half, which nobody counts in.
+    fn service_table(&self, service: &Service) -> Result<ServiceTable, Error> {
+        let ring = Box::new(self.rings.get(&service.ring, 0).map_err(failed(map::RINGS, "reading"))?);
+        let start =
+            self.positions.get(&other_half(service.ring), 0).map_err(failed(map::POSITIONS, "reading"))?;
+        Ok(ServiceTable {
+            id: service.id,
+            // A number that no version of this daemon wrote: any scheduler differs from it, and so it is written anew
+            // unless it happens to be this one.
+            scheduler: Scheduler::from_u8(service.scheduler).unwrap_or(Scheduler::RoundRobin),
+            ring: ring.slots.iter().take(service.ring_len as usize).copied().collect(),
+            start,
+        })
+    }
+
+    /// Writes the half of the ring pair that no packet reads, and only then the service that points to it.
+    fn set_service(&mut self, key: &ServiceKey, table: &ServiceTable) -> Result<(), Error> {
+        let mut ring = Box::new(Ring { slots: [0; RING_SLOTS] });
+        let slots = ring.slots.get_mut(..table.ring.len()).ok_or_else(|| Error::Map {
+            map: map::RINGS,
+            action: "setting an entry",
+            reason: format!("{} slots, but a ring has {RING_SLOTS}", table.ring.len()),
+        })?;
+        slots.copy_from_slice(&table.ring);
+        let first = table.id.saturating_mul(2);
+        let half = match self.service(key)? {
+            Some(current) if current.ring == first => other_half(first),
+            Some(_) | None => first,
+        };
+        let service = Service::new(table.id, half, table.ring.len() as u32, table.scheduler);
+        set(self.rings.set(half, ring.as_ref(), 0), map::RINGS)?;
+        set(self.positions.set(half, table.start, 0), map::POSITIONS)?;
+        set(self.services.insert(key, service, 0), map::SERVICES)?;
+        set(self.positions.set(other_half(half), table.start, 0), map::POSITIONS)
+    }
+}
+
+/// The other ring of the same service.
+const fn other_half(ring: u32) -> u32 {
+    ring ^ 1
+}
+
+/// Takes one map out of the object.
+fn take<M>(ebpf: &mut Ebpf, name: &'static str) -> Result<M, Error>
+where
+    M: TryFrom<aya::maps::Map, Error = MapError>,
+{
+    let map = ebpf.take_map(name).ok_or_else(|| Error::Setup(format!("the object holds no map {name}")))?;
+    M::try_from(map).map_err(failed(name, "opening"))
+}
+
+/// All entries of an iteration.
+fn all<K, V, C: FromIterator<(K, V)>>(
+    entries: impl Iterator<Item = Result<(K, V), MapError>>,
+    name: &'static str,
+) -> Result<C, Error> {
+    entries.collect::<Result<C, MapError>>().map_err(failed(name, "reading"))
+}
+
+fn sum<T: aya::Pod + std::ops::AddAssign>(values: &PerCpuValues<T>, zero: T) -> T {
+    values.iter().fold(zero, |mut sum, value| {
+        sum += *value;
+        sum
+    })
+}
+
+fn set(result: Result<(), MapError>, name: &'static str) -> Result<(), Error> {
+    result.map_err(failed(name, "setting an entry"))
+}
+
+/// The result of a removal; what is gone already is as good.
+fn removed(result: Result<(), MapError>, name: &'static str) -> Result<(), Error> {
+    match result {
+        Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        Err(error) => Err(failed(name, "removing an entry")(error)),
+    }
+}
+
+/// Turns aya's error into ours.
+fn failed(map: &'static str, action: &'static str) -> impl Fn(MapError) -> Error {
+    move |error| {
+        let reason = match error {
+            MapError::SyscallError(error) => error.io_error.to_string(),
+            error => error.to_string(),
+        };
+        Error::Map { map, action, reason }
+    }
+}
