@@ -88,7 +88,7 @@ impl Program {
             .map_max_entries(map::POSITIONS, RINGS)
             .map_max_entries(map::FLOWS, FLOWS)
             .map_max_entries(map::REAL_COUNTERS, REALS)
-            .override_global("AYA_LOG_LEVEL", &level, false)
+            .override_global("AYA_LOG_LEVEL", &level, true)
             .load(OBJECT)?;
         let program: &mut Xdp = ebpf.program_mut(PROGRAM).context("no such program")?.try_into()?;
         program.load()?;
