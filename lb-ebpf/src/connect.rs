@@ -5,6 +5,7 @@ use lb_common::{ConnState, Direction, Flow, FlowKey, IPPROTO_TCP, Method, Real, 
 use crate::{
     count, flows,
     hop::Hop,
+    log,
     maps::REALS,
     packet::Packet,
     schedule::Slots,
@@ -45,6 +46,7 @@ pub(crate) fn connect(
         }
         remember(packet, index, real, last_hop, now)?;
         count::connection(index);
+        log::connection(&packet.key, index);
         return Ok((index, real));
     }
     Err(refusal)

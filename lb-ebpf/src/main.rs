@@ -28,6 +28,8 @@ mod forward;
 #[cfg(target_arch = "bpf")]
 mod hop;
 #[cfg(target_arch = "bpf")]
+mod log;
+#[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod outcome;
@@ -57,7 +59,7 @@ mod entry {
     };
     use lb_common::Verdict;
 
-    use crate::{bytes::Bytes as _, count, ctx::Frame, outcome::Sent, parse, pipeline};
+    use crate::{bytes::Bytes as _, count, ctx::Frame, log, outcome::Sent, parse, pipeline};
 
     /// Runs for every frame that comes in.
     #[xdp(frags)]
@@ -67,7 +69,13 @@ mod entry {
             Ok(packet) => {
                 // SAFETY: the helper takes nothing.
                 let now = unsafe { bpf_ktime_get_coarse_ns() };
-                (pipeline::process(&mut frame, &packet, now), packet.frame_length)
+                let outcome = pipeline::process(&mut frame, &packet, now);
+                if let Err(reason) = outcome
+                    && reason.verdict() == Verdict::Drop
+                {
+                    log::dropped(&packet.key, reason);
+                }
+                (outcome, packet.frame_length)
             }
             Err(reason) => (Err(reason), frame.length()),
         };

@@ -65,7 +65,9 @@ impl<'a> Slots<'a> {
 /// Takes the next position of a ring. Processors that schedule at once take different ones.
 #[inline(always)]
 fn take_position(ring: u32) -> Result<u64, Reason> {
+    // Not `Relaxed`, which LLVM 22 turns into the instruction that adds and returns nothing.
+    const ORDER: AtomicOrdering = AtomicOrdering::SeqCst;
     let position = POSITIONS.get_ptr_mut(ring).ok_or(Reason::BadTable)?;
     // SAFETY: a value of the map is aligned and valid for the whole run; everybody changes it atomically.
-    Ok(unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(position, 1) })
+    Ok(unsafe { atomic_xadd::<u64, u64, ORDER>(position, 1) })
 }

@@ -1,0 +1,325 @@
+//! The XDP program in a test: loaded from the object that the daemon embeds, with maps of its own, attached to nothing
+//! and run on single frames by `BPF_PROG_TEST_RUN`.
+
+use std::{collections::BTreeMap, fmt};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use aya::{
+    Ebpf, EbpfLoader, Pod,
+    maps::{Array, HashMap, MapData, PerCpuArray, PerCpuValues},
+    programs::{ProgramInfo, TestRun as _, TestRunOptions, Xdp},
+};
+use lb_common::{
+    Counter, Flow, FlowKey, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason, Ring, RouterRole,
+    RouterState, Service, ServiceKey, map,
+};
+use lb_daemon::datapath::object::OBJECT;
+
+/// Real servers that fit the small maps here.
+pub const REALS: u32 = 64;
+/// Rings that fit the small maps here.
+pub const RINGS: u32 = 8;
+/// Flow entries that fit the small maps here.
+pub const FLOWS: u32 = 4096;
+/// Services that fit the small maps here.
+const SERVICES: u32 = 16;
+/// Room for a frame that grew, which none does.
+const SLACK: usize = 64;
+/// Name of the program in the object.
+const PROGRAM: &str = "lb";
+
+/// What the program says about a frame: `enum xdp_action` of Linux.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `XDP_DROP`.
+    Drop,
+    /// `XDP_PASS`.
+    Pass,
+    /// `XDP_TX`: sent by the interface that it came in by.
+    Tx,
+    /// `XDP_REDIRECT`: sent by another interface.
+    Redirect,
+}
+
+/// The end of one run.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Run {
+    /// What becomes of the frame.
+    pub action: Action,
+    /// The frame as the program left it.
+    pub frame: Vec<u8>,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.action)?;
+        for line in self.frame.chunks(16) {
+            write!(f, "\n   ")?;
+            line.iter().try_for_each(|byte| write!(f, " {byte:02x}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The loaded program.
+pub struct Program {
+    ebpf: Ebpf,
+}
+
+impl Program {
+    /// Loads the program with small maps, and logging off.
+    ///
+    /// # Errors
+    /// When the kernel refuses; the verifier's words are in the error.
+    pub fn load() -> Result<Self> {
+        Self::load_with_log_level(0)
+    }
+
+    /// As [`load`](Self::load), with the log calls up to `level` of aya-log kept in.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with_log_level(level: u8) -> Result<Self> {
+        let mut ebpf = EbpfLoader::new()
+            .map_max_entries(map::SERVICES, SERVICES)
+            .map_max_entries(map::REALS, REALS)
+            .map_max_entries(map::REAL_KEYS, REALS)
+            .map_max_entries(map::RINGS, RINGS)
+            .map_max_entries(map::POSITIONS, RINGS)
+            .map_max_entries(map::FLOWS, FLOWS)
+            .map_max_entries(map::REAL_COUNTERS, REALS)
+            .override_global("AYA_LOG_LEVEL", &level, true)
+            .load(OBJECT)?;
+        let program: &mut Xdp = ebpf.program_mut(PROGRAM).context("no such program")?.try_into()?;
+        program.load()?;
+        Ok(Self { ebpf })
+    }
+
+    /// What the kernel says about the program.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn info(&self) -> Result<ProgramInfo> {
+        Ok(self.xdp()?.info()?)
+    }
+
+    /// Forgets everything that stands in the maps: a router that has just started.
+    ///
+    /// # Errors
+    /// When a map cannot be written.
+    pub fn clear(&mut self) -> Result<()> {
+        self.empty::<ServiceKey, Service>(map::SERVICES)?;
+        self.empty::<RealKey, u32>(map::REAL_KEYS)?;
+        self.empty::<FlowKey, Flow>(map::FLOWS)?;
+        self.empty::<u32, PeerHop>(map::PEER_HOPS)?;
+        self.empty::<[u8; 4], u8>(map::LOCALS)?;
+        for index in 0..REALS {
+            self.set_real(index, Real::default())?;
+        }
+        for ring in 0..RINGS {
+            self.set_position(ring, 0)?;
+        }
+        self.set_role(RouterRole::Standby)?;
+        self.zero_counters()
+    }
+
+    /// Sets every counter to zero.
+    ///
+    /// # Errors
+    /// When a map cannot be written.
+    pub fn zero_counters(&mut self) -> Result<()> {
+        let processors = aya::util::nr_cpus().map_err(|(file, error)| anyhow!("{file}: {error}"))?;
+        let mut reasons = self.per_cpu::<Counter>(map::REASONS)?;
+        for reason in Reason::ALL {
+            let zero = PerCpuValues::try_from(vec![Counter::default(); processors])?;
+            reasons.set(*reason as u32, zero, 0)?;
+        }
+        let mut reals = self.per_cpu::<RealCounters>(map::REAL_COUNTERS)?;
+        for index in 0..REALS {
+            let zero = PerCpuValues::try_from(vec![RealCounters::default(); processors])?;
+            reals.set(index, zero, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a service.
+    ///
+    /// # Errors
+    /// When the map cannot be written.
+    pub fn set_service(&mut self, key: ServiceKey, service: Service) -> Result<()> {
+        Ok(self.hash(map::SERVICES)?.insert(key, service, 0)?)
+    }
+
+    /// Writes the first slots of a ring.
+    ///
+    /// # Errors
+    /// When the slots do not fit, or the map cannot be written.
+    pub fn set_ring(&mut self, ring: u32, slots: &[u16]) -> Result<()> {
+        if slots.len() > RING_SLOTS {
+            bail!("{} slots do not fit a ring", slots.len());
+        }
+        let mut value = Ring { slots: [0; RING_SLOTS] };
+        for (slot, real) in value.slots.iter_mut().zip(slots) {
+            *slot = *real;
+        }
+        Ok(self.array(map::RINGS)?.set(ring, value, 0)?)
+    }
+
+    /// Sets where a ring goes on.
+    ///
+    /// # Errors
+    /// When the map cannot be written.
+    pub fn set_position(&mut self, ring: u32, position: u64) -> Result<()> {
+        Ok(self.array(map::POSITIONS)?.set(ring, position, 0)?)
+    }
+
+    /// Where a ring goes on.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn position(&mut self, ring: u32) -> Result<u64> {
+        Ok(self.array(map::POSITIONS)?.get(&ring, 0)?)
+    }
+
+    /// Writes a real server.
+    ///
+    /// # Errors
+    /// When the map cannot be written.
+    pub fn set_real(&mut self, index: u32, real: Real) -> Result<()> {
+        Ok(self.array(map::REALS)?.set(index, real, 0)?)
+    }
+
+    /// Lets the replies of a NAT real server be recognised.
+    ///
+    /// # Errors
+    /// When the map cannot be written.
+    pub fn set_real_key(&mut self, key: RealKey, index: u32) -> Result<()> {
+        Ok(self.hash(map::REAL_KEYS)?.insert(key, index, 0)?)
+    }
+
+    /// Sets the role of the router.
+    ///
+    /// # Errors
+    /// When the map cannot be written.
+    pub fn set_role(&mut self, role: RouterRole) -> Result<()> {
+        Ok(self.array(map::ROUTER)?.set(0, RouterState::new(role), 0)?)
+    }
+
+    /// Sets the way to the peer on an interface.
+    ///
+    /// # Errors
+    /// When the map cannot be written.
+    pub fn set_peer_hop(&mut self, ifindex: u32, hop: PeerHop) -> Result<()> {
+        Ok(self.hash(map::PEER_HOPS)?.insert(ifindex, hop, 0)?)
+    }
+
+    /// Adds an address of the router itself.
+    ///
+    /// # Errors
+    /// When the map cannot be written.
+    pub fn add_local(&mut self, address: [u8; 4]) -> Result<()> {
+        Ok(self.hash::<[u8; 4], u8>(map::LOCALS)?.insert(address, 1, 0)?)
+    }
+
+    /// Writes an entry of the flow table.
+    ///
+    /// # Errors
+    /// When the map cannot be written.
+    pub fn set_flow(&mut self, key: FlowKey, flow: Flow) -> Result<()> {
+        Ok(self.hash(map::FLOWS)?.insert(key, flow, 0)?)
+    }
+
+    /// Every entry of the flow table.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn flows(&mut self) -> Result<BTreeMap<FlowKey, Flow>> {
+        Ok(self.hash::<FlowKey, Flow>(map::FLOWS)?.iter().collect::<Result<_, _>>()?)
+    }
+
+    /// The counters that are not zero, by reason.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn reasons(&mut self) -> Result<BTreeMap<Reason, Counter>> {
+        let counters = self.per_cpu::<Counter>(map::REASONS)?;
+        let mut sums = BTreeMap::new();
+        for reason in Reason::ALL {
+            let mut sum = Counter::default();
+            counters.get(&(*reason as u32), 0)?.iter().for_each(|counter| sum += *counter);
+            if sum != Counter::default() {
+                sums.insert(*reason, sum);
+            }
+        }
+        Ok(sums)
+    }
+
+    /// The counters of a real server.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn real_counters(&mut self, index: u32) -> Result<RealCounters> {
+        let mut sum = RealCounters::default();
+        self.per_cpu::<RealCounters>(map::REAL_COUNTERS)?
+            .get(&index, 0)?
+            .iter()
+            .for_each(|counters| sum += *counters);
+        Ok(sum)
+    }
+
+    /// Runs the program on a frame that comes in by interface `ingress` of this network namespace.
+    ///
+    /// # Errors
+    /// When the kernel refuses the frame, or the program ends in another way than [`Action`] knows.
+    pub fn run(&self, ingress: u32, frame: &[u8]) -> Result<Run> {
+        let mut out = vec![0; frame.len() + SLACK];
+        let context = xdp_md(frame.len(), ingress)?;
+        let result = self.xdp()?.test_run(TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut out),
+            ctx_in: Some(&context),
+            ..TestRunOptions::default()
+        })?;
+        out.truncate(result.data_size_out as usize);
+        let action = match result.return_value {
+            1 => Action::Drop,
+            2 => Action::Pass,
+            3 => Action::Tx,
+            4 => Action::Redirect,
+            other => bail!("the program returned {other}"),
+        };
+        Ok(Run { action, frame: out })
+    }
+
+    fn xdp(&self) -> Result<&Xdp> {
+        Ok(self.ebpf.program(PROGRAM).context("no such program")?.try_into()?)
+    }
+
+    fn empty<K: Pod, V: Pod>(&mut self, name: &str) -> Result<()> {
+        let mut map = self.hash::<K, V>(name)?;
+        let keys = map.keys().collect::<Result<Vec<_>, _>>()?;
+        for key in keys {
+            map.remove(&key)?;
+        }
+        Ok(())
+    }
+
+    fn hash<K: Pod, V: Pod>(&mut self, name: &str) -> Result<HashMap<&mut MapData, K, V>> {
+        Ok(self.ebpf.map_mut(name).with_context(|| format!("no map {name}"))?.try_into()?)
+    }
+
+    fn array<V: Pod>(&mut self, name: &str) -> Result<Array<&mut MapData, V>> {
+        Ok(self.ebpf.map_mut(name).with_context(|| format!("no map {name}"))?.try_into()?)
+    }
+
+    fn per_cpu<V: Pod>(&mut self, name: &str) -> Result<PerCpuArray<&mut MapData, V>> {
+        Ok(self.ebpf.map_mut(name).with_context(|| format!("no map {name}"))?.try_into()?)
+    }
+}
+
+/// The bytes of a `struct xdp_md`: `data`, `data_end`, `data_meta`, `ingress_ifindex`, `rx_queue_index` and
+/// `egress_ifindex`, 32 bits each; before a run the pointers count from the start of the frame.
+fn xdp_md(length: usize, ingress: u32) -> Result<Vec<u8>> {
+    let fields = [0, u32::try_from(length)?, 0, ingress, 0, 0];
+    Ok(fields.into_iter().flat_map(u32::to_ne_bytes).collect())
+}

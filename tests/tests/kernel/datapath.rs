@@ -1,0 +1,13 @@
+//! The packet tables: a frame in, the verdict, the frame out byte by byte, and the one counter that moved; on the real
+//! program, by `BPF_PROG_TEST_RUN`.
+
+mod counters;
+mod direct;
+mod flows;
+mod garbage;
+mod nat;
+mod object;
+mod parse;
+mod schedule;
+mod unknown;
+mod world;
