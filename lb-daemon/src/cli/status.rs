@@ -58,14 +58,21 @@ fn facts(out: &mut String, label: &str, facts: impl IntoIterator<Item = String>)
 }
 
 fn render_peer(out: &mut String, peer: &PeerStatus) {
-    let name = peer.name.as_deref().unwrap_or("not heard yet");
-    let role = peer.role.as_deref().map(|role| format!(", {role}")).unwrap_or_default();
-    let alive = if peer.alive { "alive" } else { "NOT HEARD" };
-    facts(out, "Peer", [format!("{name}{role}, {alive}")]);
+    facts(out, "Peer", [peer_now(peer)]);
     facts(out, "  paths", peer.paths.iter().map(path));
     let ignored: Vec<_> = peer.ignored.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
     facts(out, "  ignored", (!ignored.is_empty()).then(|| ignored.join(", ")));
     facts(out, "  changes", peer.transitions.iter().take(TRANSITIONS).map(transition));
+}
+
+fn peer_now(peer: &PeerStatus) -> String {
+    let name = peer.name.as_deref().unwrap_or("peer");
+    let role = peer.role.as_deref().unwrap_or("role unknown");
+    match (peer.alive, &peer.name) {
+        (true, _) => format!("{name}, {role}"),
+        (false, Some(_)) => format!("{name}, NOT HEARD; it was {role}"),
+        (false, None) => "NEVER HEARD".to_owned(),
+    }
 }
 
 fn path(path: &PathStatus) -> String {
@@ -73,6 +80,7 @@ fn path(path: &PathStatus) -> String {
     let heard = match (alive, silent_ms) {
         (true, Some(ms)) => format!("heard {ms} ms ago"),
         (true, None) => "heard".to_owned(),
+        (false, Some(ms @ 0..1000)) => format!("SILENT for {ms} ms"),
         (false, Some(ms)) => format!("SILENT for {}", span(ms / 1000)),
         (false, None) => "NEVER HEARD".to_owned(),
     };

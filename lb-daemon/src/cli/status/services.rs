@@ -1,7 +1,7 @@
 //! Services and their real servers, in the order of the configuration: one table, so that columns stand in line over
 //! all services, with a title line before the servers of each.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -10,24 +10,14 @@ use crate::{
     cli::text::{clean, scaled},
 };
 
-const HEADER: [&str; 10] = [
-    "  Server",
-    "Address",
-    "State",
-    "Weight",
-    "Active",
-    "Inact",
-    "Conn/s",
-    "In B/s",
-    "Out B/s",
-    "Last check",
-];
+const HEADER: [&str; 10] =
+    ["  Server", "Address", "State", "Weight", "Active", "Inact", "Conn/s", "In/s", "Out/s", "Last check"];
 
 /// Columns that hold numbers.
-const NUMBERS: std::ops::RangeInclusive<usize> = 3..=8;
+const NUMBERS: RangeInclusive<usize> = 3..=8;
 
-/// Blanks between columns.
-const GAP: u16 = 2;
+/// Columns with one blank after them; the others have two. A number seldom fills its column.
+const NARROW: RangeInclusive<usize> = 3..=7;
 
 /// The table; a line alone where there are no services.
 pub(super) fn render(services: &[ServiceStatus]) -> String {
@@ -58,7 +48,7 @@ fn table(services: &[ServiceStatus]) -> Table {
         table.add_rows(service.reals.iter().map(|real| row(real, mixed)));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, GAP));
+        column.set_padding((0, if NARROW.contains(&index) { 1 } else { 2 }));
         if NUMBERS.contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -91,7 +81,8 @@ fn row(real: &RealStatus, with_method: bool) -> [String; 10] {
         (now, configured) if now == configured => now.to_string(),
         (now, configured) => format!("{now} ({configured})"),
     };
-    let detail = if real.reachable { real.detail.clone() } else { format!("NO NEXT HOP; {}", real.detail) };
+    // Without a next hop no packet gets there, whatever the check says.
+    let detail = if real.reachable { &real.detail } else { "NO NEXT HOP" };
     [
         clean(&format!("  {}", real.name)),
         clean(&address),
@@ -100,9 +91,9 @@ fn row(real: &RealStatus, with_method: bool) -> [String; 10] {
         real.active_connections.to_string(),
         real.inactive_connections.to_string(),
         scaled(real.rates.connections),
-        scaled(real.rates.in_bytes),
-        scaled(real.rates.out_bytes),
-        clean(&detail),
+        scaled(real.rates.in_bytes) + "B",
+        scaled(real.rates.out_bytes) + "B",
+        clean(detail),
     ]
 }
 

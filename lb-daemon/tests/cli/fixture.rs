@@ -1,0 +1,167 @@
+//! Answers of the daemon, as they come from a pair of routers.
+
+use std::collections::BTreeMap;
+
+use lb_daemon::api::types::{
+    AddressStatus, Connection, InterfaceStatus, PathStatus, PeerStatus, Rates, RealStatus, ReasonCount,
+    ServiceStatus, Stats, Status, Totals, Transition,
+};
+
+/// An active router with a peer, two services and all that can be wrong.
+pub(crate) fn pair() -> Status {
+    Status {
+        router: "lb1".to_owned(),
+        version: "0.1.0".to_owned(),
+        role: "active".to_owned(),
+        reason: "nothing heard from lb2 for 1 s".to_owned(),
+        since_secs: 7500,
+        peer: Some(peer()),
+        interfaces: vec![interface("eth0", "native"), interface("eth1", "generic")],
+        addresses: vec![address("10.9.9.9/32", "eth0", true), address("10.0.1.254/24", "eth1", false)],
+        services: vec![web(), dns()],
+        warnings: vec![
+            "eth1: XDP runs in generic mode".to_owned(),
+            "10.0.1.254/24 is missing on eth1".to_owned(),
+        ],
+    }
+}
+
+/// A router without a peer, services or trouble.
+pub(crate) fn alone() -> Status {
+    Status {
+        router: "lb1".to_owned(),
+        version: "0.1.0".to_owned(),
+        role: "active".to_owned(),
+        reason: "no peer is configured".to_owned(),
+        since_secs: 3,
+        peer: None,
+        interfaces: vec![interface("eth0", "native")],
+        addresses: vec![],
+        services: vec![],
+        warnings: vec![],
+    }
+}
+
+fn peer() -> PeerStatus {
+    PeerStatus {
+        name: Some("lb2".to_owned()),
+        role: Some("standby".to_owned()),
+        alive: true,
+        paths: vec![path([10, 1, 0, 1], [10, 1, 0, 2], Some(12)), path([10, 0, 1, 1], [10, 0, 1, 2], None)],
+        ignored: BTreeMap::from([("replayed".to_owned(), 1), ("wrong_key".to_owned(), 3)]),
+        transitions: vec![
+            transition(7500, "standby", "active", "nothing heard from lb2 for 1 s"),
+            transition(90_000, "starting", "standby", "lb2 is active"),
+        ],
+    }
+}
+
+fn web() -> ServiceStatus {
+    let rates = Rates {
+        connections: 1234.5,
+        in_packets: 8000.0,
+        out_packets: 0.0,
+        in_bytes: 3_400_000.0,
+        out_bytes: 0.0,
+    };
+    ServiceStatus {
+        name: "web".to_owned(),
+        protocol: "tcp".to_owned(),
+        address: [10, 9, 9, 9].into(),
+        port: 80,
+        scheduler: "wrr".to_owned(),
+        reals: vec![
+            RealStatus {
+                active_connections: 1204,
+                inactive_connections: 31_877,
+                rates,
+                ..real("rs1", 1, 80)
+            },
+            RealStatus { weight: 5, configured_weight: 2, ..real("rs2", 2, 80) },
+            RealStatus {
+                state: "down".to_owned(),
+                detail: "connection \x1brefused".to_owned(),
+                ..real("rs3", 3, 80)
+            },
+            RealStatus { state: "drained".to_owned(), active_connections: 7, ..real("rs4", 4, 80) },
+        ],
+    }
+}
+
+fn dns() -> ServiceStatus {
+    ServiceStatus {
+        name: "dns".to_owned(),
+        protocol: "udp".to_owned(),
+        address: [10, 9, 9, 10].into(),
+        port: 53,
+        scheduler: "rr".to_owned(),
+        reals: vec![
+            RealStatus { method: "nat".to_owned(), ..real("ns1", 1, 5353) },
+            RealStatus { reachable: false, ..real("ns2", 2, 53) },
+        ],
+    }
+}
+
+/// A healthy, idle real server by direct routing.
+pub(crate) fn real(name: &str, host: u8, port: u16) -> RealStatus {
+    RealStatus {
+        name: name.to_owned(),
+        address: [10, 0, host, 2].into(),
+        port,
+        method: "direct".to_owned(),
+        state: "up".to_owned(),
+        detail: "connected in 1 ms".to_owned(),
+        weight: 1,
+        configured_weight: 1,
+        reachable: true,
+        active_connections: 0,
+        inactive_connections: 0,
+        totals: Totals::default(),
+        rates: Rates::default(),
+    }
+}
+
+/// Counters of which one is zero.
+pub(crate) fn stats() -> Stats {
+    Stats {
+        reasons: vec![
+            reason("not_ipv4", "pass", 12, 720),
+            reason("malformed", "drop", 0, 0),
+            reason("direct", "send", 123_456_789, 98_765_432_100),
+        ],
+        flow_entries: 33_081,
+    }
+}
+
+/// More connections than a pipe holds (64 KiB).
+pub(crate) fn many_connections() -> Vec<Connection> {
+    let connection = Connection {
+        protocol: "tcp".to_owned(),
+        state: "ESTABLISHED".to_owned(),
+        expires_secs: 889,
+        source: "10.0.0.2:41002".to_owned(),
+        virtual_address: "10.9.9.9:80".to_owned(),
+        destination: "10.0.1.2:80".to_owned(),
+    };
+    vec![connection; 2000]
+}
+
+fn interface(name: &str, mode: &str) -> InterfaceStatus {
+    InterfaceStatus { name: name.to_owned(), mode: mode.to_owned() }
+}
+
+fn address(address: &str, interface: &str, present: bool) -> AddressStatus {
+    AddressStatus { address: address.to_owned(), interface: interface.to_owned(), present }
+}
+
+fn path(local: [u8; 4], remote: [u8; 4], silent_ms: Option<u64>) -> PathStatus {
+    PathStatus { local: local.into(), remote: remote.into(), alive: silent_ms.is_some(), silent_ms }
+}
+
+fn transition(ago_secs: u64, from: &str, to: &str, reason: &str) -> Transition {
+    Transition { ago_secs, from: from.to_owned(), to: to.to_owned(), reason: reason.to_owned() }
+}
+
+fn reason(reason: &str, verdict: &str, packets: u64, bytes: u64) -> ReasonCount {
+    ReasonCount { reason: reason.to_owned(), verdict: verdict.to_owned(), packets, bytes }
+}
