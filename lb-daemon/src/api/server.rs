@@ -133,3 +133,55 @@ impl IntoResponse for ApiError {
         failure(status, self.message)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+    use crate::api::client::{Client, ClientError};
+
+    #[tokio::test]
+    async fn a_backend_that_hangs_is_told_to_the_client() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lbd.sock");
+        let service = router(Hanging, Duration::from_millis(20));
+        let server = tokio::spawn(axum::serve(bind(&path).unwrap(), service).into_future());
+        let client = Client::new(&path);
+        for error in [client.status().await.unwrap_err(), client.reload().await.unwrap_err()] {
+            let ClientError::Refused { status, message } = error else { panic!("{error:?}") };
+            assert_eq!((status, message.as_str()), (500, "no answer within 20ms"));
+        }
+        server.abort();
+    }
+
+    /// A daemon that never comes to an answer.
+    #[derive(Clone)]
+    struct Hanging;
+
+    impl Backend for Hanging {
+        async fn status(&self) -> Result<Status, ApiError> {
+            pending().await
+        }
+
+        async fn stats(&self) -> Result<Stats, ApiError> {
+            pending().await
+        }
+
+        async fn connections(&self) -> Result<Vec<Connection>, ApiError> {
+            pending().await
+        }
+
+        async fn failover(&self) -> Result<Done, ApiError> {
+            pending().await
+        }
+
+        async fn change_server(&self, _: ServerChange) -> Result<Done, ApiError> {
+            pending().await
+        }
+
+        async fn reload(&self) -> Result<Done, ApiError> {
+            pending().await
+        }
+    }
+}

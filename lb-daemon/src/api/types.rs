@@ -241,7 +241,8 @@ pub struct Done {
     pub message: String,
 }
 
-/// Answer to a request that could not be met; the HTTP status is 400, 404, 409 or 500.
+/// Answer to a request that could not be met; the HTTP status is 400, 404, 409 or 500, or one of HTTP's own: 405 for
+/// another method, 413 for an oversized body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// One line: what is wrong.

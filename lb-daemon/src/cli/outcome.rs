@@ -104,7 +104,11 @@ pub fn print(text: &str) -> Exit {
 /// Says why a command failed: lines on standard error, and with [`Format::Json`] an object on standard output too.
 pub fn fail(error: &CliError, format: Format) -> Exit {
     let failure = Failure { error: error.to_string() };
-    complain(&failure.error);
+    match error {
+        // Each line begins with file and line, as editors and make know them.
+        CliError::Config(mistakes) => to_stderr(mistakes),
+        CliError::Client(_) | CliError::Usage(_) | CliError::System(_) => complain(&failure.error),
+    }
     match format.render(&failure, |_| String::new()).map(|json| print(&json)) {
         Ok(Exit::Done) | Err(_) => error.exit(),
         Ok(other) => other,
@@ -122,7 +126,11 @@ pub fn usage(error: &clap::Error) -> Exit {
     }
 }
 
-/// One message on standard error. Nothing is left to do where even that fails.
 fn complain(message: &str) {
-    let _ = writeln!(io::stderr(), "lbctl: {message}");
+    to_stderr(&format!("lbctl: {message}"));
+}
+
+/// Nothing is left to do where even this fails.
+fn to_stderr(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
