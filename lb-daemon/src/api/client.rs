@@ -10,7 +10,10 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    Method, Request, StatusCode, client::conn::http1, header::CONTENT_TYPE, header::HOST, http::request,
+    Method, Request, StatusCode,
+    client::conn::http1,
+    header::{CONTENT_TYPE, HOST},
+    http::request,
 };
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};

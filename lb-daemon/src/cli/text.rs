@@ -18,15 +18,14 @@ pub fn span(secs: u64) -> String {
     }
 }
 
-/// A quantity with three or four digits and a decimal prefix: `"0"`, `"0.4"`, `"12"`, `"1.2k"`, `"340M"`.
+/// A quantity of up to three digits and a decimal prefix: `"0"`, `"0.4"`, `"12"`, `"1.2k"`, `"340M"`.
 pub fn scaled(value: f64) -> String {
-    const PREFIXES: [&str; 5] = ["", "k", "M", "G", "T"];
     let mut value = if value.is_finite() { value.max(0.0) } else { 0.0 };
-    let mut prefixes = PREFIXES.into_iter().peekable();
-    let mut prefix = prefixes.next().unwrap_or_default();
+    let mut prefix = "";
+    let mut larger = ["k", "M", "G", "T"].into_iter();
     // 999.5 would be rounded to four digits.
     while value >= 999.5 {
-        let Some(next) = prefixes.next() else { break };
+        let Some(next) = larger.next() else { break };
         value /= 1000.0;
         prefix = next;
     }

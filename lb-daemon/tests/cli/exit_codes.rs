@@ -71,9 +71,8 @@ async fn no_permission_is_4() {
     let mut command = if geteuid().is_root() {
         // Root may do everything, so another user asks, with a copy that he can reach.
         let program = running.directory().join("lbctl");
-        fs::copy(env!("CARGO_BIN_EXE_lbctl"), &program).unwrap();
+        install(&program).await;
         set_mode(running.directory(), 0o755);
-        set_mode(&program, 0o755);
         let mut command = Command::new(program);
         command.arg("--socket").arg(&socket).arg("status").uid(NOBODY).gid(NOBODY);
         command
@@ -102,6 +101,14 @@ async fn output_that_cannot_be_written_is_told() {
     let outcome = writing_to(full, command(&running.socket(), &["status"])).await;
     assert_eq!(outcome.code, Some(1));
     assert!(outcome.stderr.starts_with("lbctl: standard output: "), "{}", outcome.stderr);
+}
+
+/// Copies `lbctl` by a process of its own: a file that this one had open for writing could be inherited by the children
+/// of other tests, and then not be run ("text file busy").
+async fn install(program: &Path) {
+    let mut install = Command::new("install");
+    install.args(["-m", "0755", env!("CARGO_BIN_EXE_lbctl")]).arg(program);
+    assert!(install.status().await.unwrap().success());
 }
 
 async fn writing_to(stdout: impl Into<Stdio>, mut command: Command) -> Outcome {

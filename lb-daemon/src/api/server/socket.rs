@@ -1,9 +1,9 @@
 //! The socket file: who may connect, and what to do with the one of an earlier daemon.
 
 use std::{
-    fs::{self, DirBuilder, Permissions},
+    fs::{self, Permissions},
     io::{self, ErrorKind},
-    os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt},
+    os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -48,16 +48,24 @@ pub enum BindError {
 /// When another daemon answers there, or the system refuses.
 pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
     let system = |action| move |reason| BindError::System { path: path.to_owned(), action, reason };
-    if let Some(directory) = path.parent() {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(DIRECTORY_MODE);
-        builder.create(directory).map_err(system("creating its directory"))?;
-    }
+    make_directory(path).map_err(system("creating its directory"))?;
     if is_stale(path)? {
         fs::remove_file(path).map_err(system("removing the stale socket"))?;
     }
     let socket = listen(path).map_err(system("bind"))?;
     UnixListener::from_std(socket.into()).map_err(system("registering the socket"))
+}
+
+fn make_directory(path: &Path) -> io::Result<()> {
+    let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    if directory.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(directory)?;
+    // Whatever the umask says: the group has to come through.
+    fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE))
 }
 
 /// Whether a dead socket lies at `path`. A live one, and any other file, is an error.
