@@ -42,6 +42,8 @@ pub enum Sight {
         source: SocketAddrV4,
         /// Service or server.
         destination: SocketAddrV4,
+        /// The station that it was sent to.
+        to: [u8; 6],
     },
     /// An ARP packet that announces its sender: sender and target address are the same (RFC 5227 section 3).
     Announcement {
@@ -89,10 +91,13 @@ impl Capture {
         self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Connections to `destination` begun so far: when, and from which port of the client. A repeated SYN counts again.
-    pub fn connections(&self, destination: SocketAddrV4) -> Vec<(Instant, u16)> {
+    /// Connections to `destination` that the station `mac` was given so far: when, and from which port of the client.
+    /// A repeated SYN counts again.
+    pub fn connections(&self, destination: SocketAddrV4, mac: [u8; 6]) -> Vec<(Instant, u16)> {
         let ports = self.seen().into_iter().filter_map(|(at, sight)| match sight {
-            Sight::Syn { source, destination: to } if to == destination => Some((at, source.port())),
+            Sight::Syn { source, destination: meant, to } if (meant, to) == (destination, mac) => {
+                Some((at, source.port()))
+            }
             Sight::Syn { .. } | Sight::Announcement { .. } => None,
         });
         ports.collect()
@@ -135,6 +140,7 @@ fn watch(socket: &OwnedFd, index: usize, shared: &Shared) {
 /// What a frame, cut or whole, is worth noting for.
 fn look(frame: &[u8]) -> Option<Sight> {
     let packet = LaxSlicedPacket::from_ethernet(frame).ok()?;
+    let to = *frame.first_chunk()?;
     match (packet.net?, packet.transport) {
         (LaxNetSlice::Arp(arp), _) => {
             let announces = arp.sender_protocol_addr() == arp.target_protocol_addr()
@@ -147,6 +153,7 @@ fn look(frame: &[u8]) -> Option<Sight> {
             Some(Sight::Syn {
                 source: SocketAddrV4::new(ip.header().source_addr(), tcp.source_port()),
                 destination: SocketAddrV4::new(ip.header().destination_addr(), tcp.destination_port()),
+                to,
             })
         }
         _ => None,
@@ -163,7 +170,10 @@ mod tests {
     fn a_syn_is_seen_and_other_segments_are_not() {
         let source = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 100), 40000);
         let destination = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 10), 80);
-        assert_eq!(look(&segment(|tcp| tcp.syn())), Some(Sight::Syn { source, destination }));
+        assert_eq!(
+            look(&segment(|tcp| tcp.syn())),
+            Some(Sight::Syn { source, destination, to: [2, 0, 0, 0, 0, 2] })
+        );
         assert_eq!(look(&segment(|tcp| tcp.syn().ack(1))), None);
         assert_eq!(look(&segment(|tcp| tcp.ack(1))), None);
     }

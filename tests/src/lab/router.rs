@@ -14,7 +14,14 @@ use nix::{
     sys::signal::Signal,
 };
 
-use super::{api, binaries, config::Config, netns::Namespace, process::Process, run::run, topology::Host};
+use super::{
+    api, binaries,
+    config::Config,
+    netns::Namespace,
+    process::Process,
+    run::run,
+    topology::{Host, Port},
+};
 
 /// Time a planned stop may take.
 const STOP: Duration = Duration::from_secs(10);
@@ -53,9 +60,9 @@ impl Router {
         &self.namespace
     }
 
-    /// Its switch port on the public LAN.
-    pub const fn public_switch_port(&self) -> &'static str {
-        self.host.ports[0].switch
+    /// Its port on the public LAN.
+    pub const fn public(&self) -> &'static Port {
+        &self.host.ports[0]
     }
 
     /// The bpffs that its data plane is pinned in.

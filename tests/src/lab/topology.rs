@@ -110,6 +110,14 @@ pub const HOSTS: [Host; 9] = [
     Host { name: "d3", part: Part::DirectServer, ports: &[port("eth0", "d3", "pub", [192, 0, 2, 23])] },
 ];
 
+impl Port {
+    /// Its MAC address: locally administered, and made of the IPv4 address, so that a dump of frames can be read.
+    pub const fn mac(&self) -> [u8; 6] {
+        let [a, b, c, d] = self.address.octets();
+        [2, 0, a, b, c, d]
+    }
+}
+
 impl Host {
     /// Its address on its first interface.
     pub const fn address(&self) -> Ipv4Addr {
@@ -163,9 +171,12 @@ pub fn cables(namespace: impl Fn(&str) -> String) -> String {
         line(&mut lines, format_args!("link set {bridge} up"));
     }
     for host in &HOSTS {
-        for Port { interface, switch, bridge, .. } in host.ports {
-            let peer = namespace(host.name);
-            line(&mut lines, format_args!("link add {switch} type veth peer name {interface} netns {peer}"));
+        for port @ Port { interface, switch, bridge, .. } in host.ports {
+            let (peer, [a, b, c, d, e, f]) = (namespace(host.name), port.mac());
+            let end = format!(
+                "name {interface} address {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x} netns {peer}"
+            );
+            line(&mut lines, format_args!("link add {switch} type veth peer {end}"));
             line(&mut lines, format_args!("link set {switch} master {bridge} up"));
         }
     }

@@ -17,18 +17,31 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// # Errors
 /// When no answer comes, it comes from elsewhere, or it is not an echo.
 pub fn echo(namespace: &Namespace, target: SocketAddrV4, text: &str) -> Result<String> {
-    let answer = namespace.enter(|| -> Result<String> {
+    let mut names = echoes(namespace, target, &[text])?;
+    names.pop().context("no echo")
+}
+
+/// Sends every one of `texts` from the same port, each after the answer to the one before; returns who answered.
+///
+/// # Errors
+/// As [`echo`].
+pub fn echoes(namespace: &Namespace, target: SocketAddrV4, texts: &[&str]) -> Result<Vec<String>> {
+    namespace.enter(|| {
         let socket = UdpSocket::bind("0.0.0.0:0")?;
         socket.set_read_timeout(Some(TIMEOUT))?;
         // A connected socket takes answers from the target alone.
         socket.connect(target)?;
-        socket.send(text.as_bytes())?;
-        let mut buffer = [0; 2048];
-        let length = socket.recv(&mut buffer).with_context(|| format!("no echo from {target}"))?;
-        Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
-    })??;
+        texts.iter().map(|text| ask(&socket, text).with_context(|| format!("{text:?} to {target}"))).collect()
+    })?
+}
+
+fn ask(socket: &UdpSocket, text: &str) -> Result<String> {
+    socket.send(text.as_bytes())?;
+    let mut buffer = [0; 2048];
+    let length = socket.recv(&mut buffer).context("no echo")?;
+    let answer = String::from_utf8_lossy(&buffer[..length]);
     match answer.split_once(' ') {
         Some((name, echoed)) if echoed == text => Ok(name.to_owned()),
-        _ => bail!("{target} answered {answer:?} to {text:?}"),
+        _ => bail!("{answer:?} is no echo"),
     }
 }

@@ -1,7 +1,7 @@
 //! The laboratory itself, with a kernel router in the place of `lbd`: what it measures is there to be measured.
 
 use std::{
-    net::{Ipv4Addr, SocketAddrV4},
+    net::SocketAddrV4,
     path::Path,
     time::{Duration, Instant},
 };
@@ -88,24 +88,20 @@ fn a_stopped_server_refuses_and_loses_nothing_it_had_begun() {
 #[test]
 fn the_capture_sees_connections_and_announcements() {
     let Some(lab) = routed_lab() else { return };
-    let capture =
-        Capture::start(lab.namespace("switch").unwrap(), lab.routers[R1].public_switch_port()).unwrap();
+    let port = lab.routers[R1].public();
+    let capture = Capture::start(lab.namespace("switch").unwrap(), port.switch).unwrap();
     let target = lab.servers[0].http();
-    let client = lab.client().unwrap();
-    let local =
-        run(client.command("curl").args(["-sS", "-w", " %{local_port}", &format!("http://{target}/")]))
-            .unwrap();
-    until("the connection", Duration::from_secs(5), || Ok(!capture.connections(target).is_empty())).unwrap();
-    let (_, port) = capture.connections(target)[0];
-    assert_eq!(local, format!("n1 {port}"));
+    let mut curl = lab.client().unwrap().command("curl");
+    let local = run(curl.args(["-sS", "-w", " %{local_port}", &format!("http://{target}/")])).unwrap();
+    let connections = || capture.connections(target, port.mac());
+    until("the connection", Duration::from_secs(5), || Ok(!connections().is_empty())).unwrap();
+    assert_eq!(local, format!("n1 {}", connections()[0].1));
 
     lab.routers[R1].namespace().sysctl("ipv4.conf.eth0.arp_notify", "1").unwrap();
     lab.routers[R1].namespace().ip("link set eth0 down\nlink set eth0 up\n").unwrap();
-    let address = Ipv4Addr::new(192, 0, 2, 2);
+    let announcement = Sight::Announcement { address: port.address, mac: port.mac() };
     until("the announcement", Duration::from_secs(5), || {
-        let is_it =
-            |sight: &Sight| matches!(sight, Sight::Announcement { address: seen, .. } if *seen == address);
-        Ok(capture.seen().iter().any(|(_, sight)| is_it(sight)))
+        Ok(capture.seen().iter().any(|(_, sight)| *sight == announcement))
     })
     .unwrap();
 }
@@ -137,7 +133,8 @@ fn starts_with(entry: &std::fs::DirEntry, prefix: &str) -> bool {
 /// The lab with r1 as a plain kernel router between the LANs.
 fn routed_lab() -> Option<Lab> {
     let lab = lab()?;
-    lab.routers[R1].namespace().ip(&format!("address add {NAT_ROUTER}/24 dev eth1\n")).unwrap();
-    lab.client().unwrap().ip("route add 10.11.12.0/24 via 192.0.2.2\n").unwrap();
+    let router = lab.routers[R1].namespace().ip(&format!("address add {NAT_ROUTER}/24 dev eth1\n"));
+    let client = lab.client().and_then(|client| client.ip("route add 10.11.12.0/24 via 192.0.2.2\n"));
+    router.and(client).expect("a kernel router between the LANs");
     Some(lab)
 }

@@ -1,0 +1,146 @@
+//! The whole demo in figures: a table for people, JSON for programs.
+
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use super::findings::Findings;
+use crate::lab::load::record::Summary;
+
+/// Everything measured.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Report {
+    /// Whether all was as it should be.
+    pub(crate) passed: bool,
+    /// Steps there are.
+    planned: usize,
+    /// Steps that were made.
+    steps: Vec<Step>,
+    /// Requests of all steps.
+    requests: Summary,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Step {
+    number: usize,
+    title: String,
+    passed: bool,
+    #[serde(flatten)]
+    findings: Findings,
+}
+
+impl Report {
+    /// The report of a demo of `planned` steps, none made yet.
+    pub(crate) fn new(planned: usize) -> Self {
+        Self { passed: false, planned, steps: Vec::new(), requests: Summary::default() }
+    }
+
+    /// Adds a step.
+    pub(crate) fn add(&mut self, title: &str, findings: Findings) {
+        self.requests.add(&findings.requests);
+        let (number, passed) = (self.steps.len() + 1, findings.passed());
+        self.steps.push(Step { number, title: title.to_owned(), passed, findings });
+        self.passed = self.steps.len() == self.planned && self.steps.iter().all(|step| step.passed);
+    }
+
+    /// The lines of the final table.
+    pub(crate) fn table(&self) -> Vec<String> {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_FULL_CONDENSED);
+        table.set_header([
+            "step",
+            "",
+            "requests",
+            "failed",
+            "share per server",
+            "flowed again after",
+            "longest gap",
+        ]);
+        for step in &self.steps {
+            table.add_row(step.row());
+        }
+        let mut lines = vec![String::new()];
+        lines.extend(table.to_string().lines().map(str::to_owned));
+        lines.push(self.conclusion());
+        lines
+    }
+
+    fn conclusion(&self) -> String {
+        let bad: Vec<String> =
+            self.steps.iter().filter(|step| !step.passed).map(|step| step.number.to_string()).collect();
+        let left = self.planned - self.steps.len();
+        match (bad.as_slice(), left) {
+            ([], 0) => "All is as it should be.".to_owned(),
+            ([], left) => format!("{left} steps were not made."),
+            (bad, 0) => format!("Not as it should be: step {}.", bad.join(", ")),
+            (bad, left) => {
+                format!("Not as it should be: step {}; {left} steps were not made.", bad.join(", "))
+            }
+        }
+    }
+}
+
+impl Step {
+    fn row(&self) -> [String; 7] {
+        let Findings { requests, recovery_ms, longest_gap_ms, .. } = &self.findings;
+        let time =
+            |milliseconds: &Option<f64>| milliseconds.map_or("-".to_owned(), |time| format!("{time:.0} ms"));
+        [
+            format!("{} {}", self.number, self.title),
+            if self.passed { "PASS" } else { "FAIL" }.to_owned(),
+            requests.requests.to_string(),
+            requests.failed().to_string(),
+            shares(requests),
+            time(recovery_ms),
+            time(longest_gap_ms),
+        ]
+    }
+}
+
+/// `n1 17 %  n2 33 %  …`, each of its own service's answers.
+fn shares(summary: &Summary) -> String {
+    let of_service = |server: &str| -> u64 {
+        let same = |other: &str| other.chars().next() == server.chars().next();
+        summary.servers.iter().filter(|(other, _)| same(other)).map(|(_, count)| count).sum()
+    };
+    let part = |(server, count): (&String, &u64)| {
+        format!("{server} {:.0} %", *count as f64 * 100.0 / of_service(server).max(1) as f64)
+    };
+    summary.servers.iter().map(part).collect::<Vec<_>>().join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_demo_cut_short_is_no_success() {
+        let mut report = Report::new(2);
+        report.add("one", good());
+        assert!(!report.passed);
+        assert_eq!(report.conclusion(), "1 steps were not made.");
+        report.add("two", good());
+        assert!(report.passed);
+    }
+
+    #[test]
+    fn a_failed_step_is_named() {
+        let mut report = Report::new(2);
+        report.add("one", good());
+        report.add("two", Findings::broken(&anyhow::anyhow!("broken")));
+        assert!(!report.passed);
+        assert_eq!(report.conclusion(), "Not as it should be: step 2.");
+    }
+
+    #[test]
+    fn shares_are_those_of_each_service() {
+        let servers = [("n1", 25), ("n2", 75), ("d1", 50)].map(|(server, count)| (server.to_owned(), count));
+        let summary = Summary { servers: servers.into(), ..Summary::default() };
+        assert_eq!(shares(&summary), "d1 100 %  n1 25 %  n2 75 %");
+    }
+
+    fn good() -> Findings {
+        let mut findings = Findings::default();
+        findings.check("it", "is", "is", true);
+        findings
+    }
+}

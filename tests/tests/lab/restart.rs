@@ -1,0 +1,76 @@
+//! The data plane outlives its daemon: connections go on while `lbd` is stopped, killed and started again.
+
+use std::{process::Command, thread, time::Duration};
+
+use lb_tests::lab::{
+    Lab, R1,
+    run::run,
+    wait::{pause, until},
+};
+
+use crate::support::{DIRECT, NAT, download, lab, sha256};
+
+/// Bytes of a download: about five seconds of it.
+const LENGTH: u64 = 100_000_000;
+/// Its rate in bytes a second.
+const RATE: &str = "20M";
+/// Time in which a router has started, on a busy machine.
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[test]
+fn downloads_survive_a_restart() {
+    survive(|lab| {
+        lab.routers[R1].stop().unwrap();
+        lab.routers[R1].start().unwrap();
+    });
+}
+
+#[test]
+fn downloads_survive_a_crash() {
+    survive(|lab| {
+        lab.routers[R1].kill().unwrap();
+        pause(Duration::from_secs(1)).unwrap();
+        lab.routers[R1].start().unwrap();
+    });
+}
+
+/// Runs a download by each method while `interrupt` does what it does to the only router.
+fn survive(interrupt: impl FnOnce(&mut Lab)) {
+    let Some(mut lab) = lone_router() else { return };
+    let downloads = [NAT, DIRECT].map(|target| spawn(download(&lab, target, LENGTH, RATE)));
+    pause(Duration::from_secs(1)).expect("nothing interrupts");
+    interrupt(&mut lab);
+    active(&lab);
+    let expected = sha256(LENGTH);
+    for download in downloads {
+        let hash = download.join().expect("the thread does not panic");
+        assert_eq!(hash.expect("the download ends"), expected);
+    }
+    let after = run(&mut download(&lab, NAT, 1000, RATE)).expect("new connections are made again");
+    assert_eq!(after, sha256(1000));
+}
+
+/// The laboratory with r1 alone: no peer could help it out.
+fn lone_router() -> Option<Lab> {
+    let mut lab = lab()?;
+    let mut config = lab.routers[R1].standard_config();
+    config.peer = None;
+    lab.routers[R1].configure(&config).expect("the configuration can be written");
+    lab.routers[R1].start().expect("lbd starts");
+    active(&lab);
+    Some(lab)
+}
+
+/// Waits until r1 is active with every server up.
+fn active(lab: &Lab) {
+    let settled = until("r1 to be active with all servers up", LIMIT, || {
+        let status = lab.routers[R1].status()?;
+        let up = status.services.iter().flat_map(|service| &service.reals).all(|real| real.state == "up");
+        Ok(status.role == "active" && up)
+    });
+    settled.expect("a router alone settles");
+}
+
+fn spawn(mut command: Command) -> thread::JoinHandle<anyhow::Result<String>> {
+    thread::spawn(move || run(&mut command))
+}
