@@ -62,11 +62,14 @@ fn perform(stage: &mut Stage) -> Report {
             Ok(findings) => (findings, false),
             Err(error) => {
                 stage.screen.clear();
-                stage.lab.show_logs();
+                if !wait::interrupted() {
+                    stage.lab.show_logs();
+                }
                 (findings::Findings::broken(&error), true)
             }
         };
-        findings.lines().iter().for_each(|line| stage.screen.verdict(line.0, &line.1));
+        findings.lines().iter().for_each(|(passed, line)| stage.screen.verdict(*passed, line));
+        findings.notes.iter().for_each(|note| stage.tell(note));
         report.add(step.title, findings);
         if ended {
             break;

@@ -153,18 +153,14 @@ impl Lab {
     /// Waits until r1 is active, r2 stands by, they hear each other, and every real server of both is up.
     ///
     /// # Errors
-    /// When that has not come within twenty seconds, or an `lbd` has ended; both logs are then shown.
+    /// When that has not come within twenty seconds, or an `lbd` has ended.
     pub fn wait_settled(&mut self) -> Result<()> {
         let mut ended = None;
         let settled = wait::until("r1 to be active, r2 standby and all servers up", SETTLE, || {
             ended = self.routers.iter_mut().find_map(|router| (!router.is_running()).then(|| router.name()));
             Ok(ended.is_some() || (self.settled_as("active", R1)? && self.settled_as("standby", R2)?))
         });
-        let settled = settled.and_then(|()| ended.map_or(Ok(()), |name| bail!("lbd of {name} has ended")));
-        if settled.is_err() {
-            self.show_logs();
-        }
-        settled
+        settled.and_then(|()| ended.map_or(Ok(()), |name| bail!("lbd of {name} has ended")))
     }
 
     /// Waits until `condition` holds.

@@ -12,6 +12,8 @@ use crate::lab::load::record::Summary;
 pub(crate) struct Findings {
     /// Judgements, in the order in which they were made.
     pub(crate) checks: Vec<Check>,
+    /// Figures that are shown and not judged.
+    pub(crate) notes: Vec<String>,
     /// Requests of the step.
     pub(crate) requests: Summary,
     /// Milliseconds until traffic flowed again, where it was to be interrupted.
@@ -56,6 +58,11 @@ impl Findings {
         passed: bool,
     ) {
         self.checks.push(Check { what: what.to_owned(), bound: bound.into(), found: found.into(), passed });
+    }
+
+    /// Adds a figure that is not judged.
+    pub(crate) fn note(&mut self, line: impl Into<String>) {
+        self.notes.push(line.into());
     }
 
     /// Judges a time against its upper bound.

@@ -29,6 +29,10 @@ impl Screen {
     pub(crate) fn say(&mut self, line: &str) {
         self.clear();
         self.write(&format!("{line}\n"));
+        if !self.terminal {
+            // Something has been said: the figures are due when they have changed.
+            self.last = Some(Instant::now());
+        }
     }
 
     /// Prints a judgement that stays.

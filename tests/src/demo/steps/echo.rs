@@ -29,12 +29,13 @@ pub(super) fn run(stage: &mut Stage) -> Result<Findings> {
                 Err(error) => lost.push(format!("{error:#}")),
             }
         }
-        let found = format!("{servers:?} {}", lost.join("; "));
+        let counts = servers.iter().map(|(server, count)| format!("{server} {count}"));
+        let found = counts.chain(lost.iter().cloned()).collect::<Vec<_>>().join(", ");
         let bound = format!("all {COUNT} come back, from three servers");
         findings.check(
             &format!("datagrams by {method}"),
             bound,
-            found.trim(),
+            found,
             lost.is_empty() && servers.len() == 3,
         );
     }

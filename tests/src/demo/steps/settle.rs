@@ -14,17 +14,9 @@ pub(super) fn run(stage: &mut Stage) -> Result<Findings> {
     stage.start_routers()?;
     let mut findings = Findings::default();
     findings.within("r1 active, r2 standby, all servers up after", start.elapsed(), BOUND);
-    let warnings: Vec<String> = stage
-        .lab
-        .routers
-        .iter()
-        .map(|router| router.status())
-        .collect::<Result<Vec<_>>>()?
-        .into_iter()
-        .flat_map(|status| status.warnings)
-        .collect();
-    for warning in &warnings {
-        stage.tell(&format!("warning of a router: {warning}"));
+    for router in &stage.lab.routers {
+        let warnings = router.status()?.warnings;
+        warnings.iter().for_each(|warning| findings.note(format!("{} warns: {warning}", router.name())));
     }
     Ok(findings)
 }
