@@ -23,7 +23,7 @@ use crate::{
     address,
     announce::Announcer,
     config::{self, Config, Host, Vip},
-    connections::{self, Counts},
+    connections::{self, Counts, Survey},
     datapath::Datapath,
     director::{
         command::Command,
@@ -150,9 +150,7 @@ impl Director {
             return;
         }
         info!("stopping: giving the role to the peer");
-        let Self { parts, .. } = &mut self;
-        let handover = parts.pair.shutdown();
-        handover.await;
+        self.parts.pair.shutdown().await;
         self.take_role(Role::Standby).await;
     }
 
@@ -264,14 +262,14 @@ impl Director {
         let datapath = self.parts.datapath.as_mut();
         let tables = datapath.installed().map_err(|error| error.to_string())?;
         let flows = datapath.flows().map_err(|error| error.to_string())?;
-        let sweep = connections::sweep(&flows, &tables, datapath.now());
-        datapath.remove_flows(&sweep.due).map_err(|error| error.to_string())?;
-        self.connections = sweep.counts;
-        let slots = connections::slots(&tables);
+        let Survey { counts, due } = connections::survey(&flows, &tables.reals, datapath.now());
+        datapath.remove_flows(&due).map_err(|error| error.to_string())?;
+        let slots = tables.slots();
         let indices: Vec<u32> = slots.keys().copied().collect();
         let counters = datapath.real_counters(&indices).map_err(|error| error.to_string())?;
-        self.counters =
-            counters.into_iter().filter_map(|(index, counter)| Some((*slots.get(&index)?, counter))).collect();
+        let named = |index: u32| slots.get(&index).copied();
+        self.connections = counts.into_iter().filter_map(|(index, one)| Some((named(index)?, one))).collect();
+        self.counters = counters.into_iter().filter_map(|(index, one)| Some((named(index)?, one))).collect();
         self.estimator.sample(&self.counters, self.sampled.elapsed());
         self.sampled = Instant::now();
         Ok(())

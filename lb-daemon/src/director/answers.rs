@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use lb_common::{IPPROTO_TCP, Reason, Verdict};
+use lb_common::{Reason, Verdict};
 
 use super::{Director, checks, command::Command, servers, status};
 use crate::{
@@ -78,18 +78,7 @@ impl Director {
         let internal = |error: crate::datapath::Error| ApiError::internal(error.to_string());
         let tables = self.parts.datapath.installed().map_err(internal)?;
         let flows = self.parts.datapath.flows().map_err(internal)?;
-        let list = connections::list(&flows, &tables, self.parts.datapath.now());
-        Ok(list
-            .into_iter()
-            .map(|one| Connection {
-                protocol: if one.key.protocol == IPPROTO_TCP { "tcp" } else { "udp" }.to_owned(),
-                state: one.state.name().to_owned(),
-                expires_secs: one.expires.as_secs(),
-                source: one.source().to_string(),
-                virtual_address: one.virtual_address().to_string(),
-                destination: one.destination.to_string(),
-            })
-            .collect())
+        Ok(connections::list(&flows, &tables.reals, self.parts.datapath.now()))
     }
 
     fn failover(&self) -> Result<Done, ApiError> {

@@ -179,7 +179,7 @@ impl Handle {
 
     /// Ends the heartbeat. A router that is active says goodbye and goes on forwarding until the peer has taken over,
     /// for `dead_after` and four intervals at most; the role is standby when this returns.
-    pub async fn shutdown(mut self) {
+    pub async fn shutdown(&mut self) {
         self.shared.lock().engine.shutdown(now());
         self.shared.changed.notify_one();
         if let Some(task) = self.task.take()
