@@ -17,7 +17,10 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use self::outcome::{CliError, Format};
-use crate::api::client::Client;
+use crate::{
+    api::client::Client,
+    config::{self, Host},
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -57,6 +60,8 @@ enum Command {
     Server(server::Args),
     /// Let lbd read its configuration file again
     Reload,
+    /// Validate a configuration file, without lbd
+    Check(check::Args),
 }
 
 /// The whole program: arguments in, text out, exit code.
@@ -85,6 +90,7 @@ fn execute(command: Command, client: &Client, format: Format) -> Result<String, 
             Command::Failover => failover::run(client, format).await,
             Command::Server(args) => server::run(client, args, format).await,
             Command::Reload => reload::run(client, format).await,
+            Command::Check(args) => check::run(&args, |path| config::load(path, &Host::default()), format),
         }
     })
 }

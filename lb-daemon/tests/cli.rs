@@ -4,6 +4,8 @@
 
 #[path = "cli/api.rs"]
 mod api;
+#[path = "cli/check.rs"]
+mod check;
 #[path = "cli/commands.rs"]
 mod commands;
 #[path = "cli/exit_codes.rs"]
