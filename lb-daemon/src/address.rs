@@ -6,7 +6,7 @@ mod promote;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
+    fmt, io,
     net::Ipv4Addr,
 };
 
@@ -28,6 +28,17 @@ pub enum Change {
     Removed(Vip),
     /// Another address went down with a floating one, and has been put back.
     Restored(Vip),
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Vip { address, interface }, done) = match self {
+            Self::Added(vip) => (vip, "added"),
+            Self::Removed(vip) => (vip, "removed"),
+            Self::Restored(vip) => (vip, "put back"),
+        };
+        write!(f, "address {address} on {interface}: {done}")
+    }
 }
 
 /// Why the floating addresses are not as they should be.

@@ -21,6 +21,7 @@ use crate::{
     datapath::{
         Datapath as _,
         kernel::{self, KernelDatapath},
+        pins,
     },
     director::{
         Director, Parts, Stop,
@@ -104,7 +105,7 @@ pub async fn teardown(config_path: &Path) -> Result<ExitCode> {
     let listener = server::bind(&config.daemon.socket)?;
     let floating: Vec<_> = floating(&config).into_iter().collect();
     let addresses = address::reconcile(&floating, false).await;
-    let datapath = kernel::teardown(&config.daemon.pin_dir);
+    let datapath = pins::teardown(&config.daemon.pin_dir);
     drop(listener);
     let _ = std::fs::remove_file(&config.daemon.socket);
     for change in addresses.as_ref().map(Vec::as_slice).unwrap_or_default() {

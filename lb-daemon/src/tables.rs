@@ -6,7 +6,9 @@ use std::{
     net::Ipv4Addr,
 };
 
-use lb_common::{PeerHop, Real, RealKey, RouterRole, Scheduler, ServiceKey};
+use lb_common::{PeerHop, Real, RealState, RealKey, RouterRole, Scheduler, ServiceKey};
+
+use crate::plan::RealId;
 
 /// The data plane as a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,23 @@ impl Default for Tables {
             peer_hops: BTreeMap::new(),
             locals: BTreeSet::new(),
         }
+    }
+}
+
+impl Tables {
+    /// Whose each slot of the real server array is. Slots that nobody owns any more are absent.
+    pub fn slots(&self) -> BTreeMap<u32, RealId> {
+        let services: BTreeMap<u32, ServiceKey> =
+            self.services.iter().map(|(key, service)| (service.id, *key)).collect();
+        let owner = |real: &Real| {
+            let service = *services.get(&real.service)?;
+            Some(RealId { service, address: Ipv4Addr::from(real.address), port: real.port })
+        };
+        self.reals
+            .iter()
+            .filter(|(_, real)| real.state != RealState::Removed as u8)
+            .filter_map(|(&slot, real)| Some((slot, owner(real)?)))
+            .collect()
     }
 }
 
