@@ -51,7 +51,11 @@ pub fn parse(
     if !syntax_errors.is_empty() {
         for error in &syntax_errors {
             let line = report.line(error.span().map_or(0, |span| span.start));
-            report.note(line, format!("not TOML: {}", error.message()));
+            let (what, expected) = error.message().split_once(", expected ").unwrap_or((
+                error.message(),
+                if error.message() == "duplicate key" { "each key once" } else { "something else" },
+            ));
+            report.wrong(line, format_args!("not TOML: {what}"), expected);
         }
         judge_other_lines(text, &mut report);
         return Err(report.into_errors(origin));
