@@ -126,7 +126,11 @@ impl<T: Decode> Decode for List<T> {
     fn decode(value: &Spanned<DeValue<'_>>, path: &str, report: &mut Report) -> Option<Self> {
         let Some(array) = value.get_ref().as_array() else {
             let line = report.line(value.span().start);
-            report.wrong(line, format_args!("{path} is {}", show(value.get_ref())), Self::expected());
+            let expected = match value.get_ref() {
+                DeValue::Table(_) => format!("[[{path}]], for there may be several"),
+                _ => Self::expected(),
+            };
+            report.wrong(line, format_args!("{path} is {}", show(value.get_ref())), expected);
             return None;
         };
         let mut items = Vec::new();

@@ -49,10 +49,7 @@ pub fn parse(
     let mut report = Report::new(text);
     let (document, syntax_errors) = DeTable::parse_recoverable(text);
     if !syntax_errors.is_empty() {
-        for error in &syntax_errors {
-            let line = report.line(error.span().map_or(0, |span| span.start));
-            report.note(line, format!("not TOML: {}", error.message()));
-        }
+        note_syntax_errors(&syntax_errors, &mut report);
         judge_other_lines(text, &mut report);
         return Err(report.into_errors(origin));
     }
@@ -61,6 +58,18 @@ pub fn parse(
     match config {
         Some(config) if report.is_empty() => Ok(config),
         Some(_) | None => Err(report.into_errors(origin)),
+    }
+}
+
+/// Reports what makes the text no TOML, in the form of all messages.
+fn note_syntax_errors(errors: &[toml::de::Error], report: &mut Report) {
+    for error in errors {
+        let line = report.line(error.span().map_or(0, |span| span.start));
+        let (what, expected) = match error.message() {
+            what @ "duplicate key" => (what, "each key once"),
+            message => message.split_once(", expected ").unwrap_or((message, "something else")),
+        };
+        report.wrong(line, format_args!("not TOML: {what}"), expected);
     }
 }
 

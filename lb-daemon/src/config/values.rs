@@ -90,14 +90,21 @@ macro_rules! text {
             #[derive(Clone, Debug)]
             pub(super) struct $name(pub(super) String);
 
+            impl $name {
+                /// `text`, if it is one.
+                pub(super) fn new(text: &str) -> Option<Self> {
+                    let holds: fn(&str) -> bool = $holds;
+                    holds(text).then(|| Self(text.to_owned()))
+                }
+            }
+
             impl Scalar for $name {
                 fn expected() -> String {
                     $expected.to_owned()
                 }
 
                 fn from_value(value: &DeValue<'_>) -> Option<Self> {
-                    let holds: fn(&str) -> bool = $holds;
-                    value.as_str().filter(|text| holds(text)).map(|text| Self(text.to_owned()))
+                    Self::new(value.as_str()?)
                 }
             }
         )+
@@ -106,8 +113,8 @@ macro_rules! text {
 
 text! {
     /// A name for people and `lbctl`.
-    Name, "a name of 1 to 64 characters without blanks", |text| {
-        (1..=64).contains(&text.chars().count()) && is_one_word(text)
+    Name, "a name of 1 to 64 bytes without blanks", |text| {
+        (1..=64).contains(&text.len()) && is_one_word(text)
     };
     /// A network interface, by the rules of the kernel (`dev_valid_name`).
     Interface, "the name of a network interface", |text| {

@@ -5,23 +5,18 @@ use std::collections::BTreeSet;
 use super::{all, unique::Unique};
 use crate::config::{
     Host, Router, Vip,
-    decode::{At, Field},
+    decode::{At, Field, Scalar},
     errors::Report,
     load::host_name,
     raw,
-    values::Interface,
+    values::{Interface, Name},
 };
 
 /// `[router]`
 pub(super) fn router(file: &raw::File, host: &Host, report: &mut Report) -> Option<Router> {
     let At { value: table, line } = file.router.at()?;
     let name = match &table.name {
-        Field::Absent => host_name()
-            .map_err(|error| {
-                let what = format!("router.name is missing, and the host's name cannot be read ({error})");
-                report.wrong(line, what, "a name");
-            })
-            .ok(),
+        Field::Absent => name_of_host(line, report),
         Field::Bad => None,
         Field::Set(name) => Some(name.value.0.clone()),
     };
@@ -32,6 +27,15 @@ pub(super) fn router(file: &raw::File, host: &Host, report: &mut Report) -> Opti
         Field::Set(address) => moving_address("router.nat_router", &address.value, table, report).map(Some),
     };
     Some(Router { name: name?, interfaces: interfaces?, nat_router: nat_router? })
+}
+
+/// The host's name instead of `name`, if it can be a router's.
+fn name_of_host(line: usize, report: &mut Report) -> Option<String> {
+    let name = host_name().ok().and_then(|name| Name::new(&name));
+    if name.is_none() {
+        report.wrong(line, "router.name is missing, and the host's name is none", Name::expected());
+    }
+    name.map(|name| name.0)
 }
 
 /// `interfaces` of `[router]`: at least one, none twice, all of them there.

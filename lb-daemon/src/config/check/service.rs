@@ -87,9 +87,12 @@ fn reals(service: &raw::Service, report: &mut Report) -> Option<Vec<Real>> {
         if let Some(first) = targets.claim((real.address, real.port), *line) {
             let what = format!("service.real {}:{} stands twice (line {first})", real.address, real.port);
             report.wrong(*line, what, "each address and port once in a service");
-        } else if let Some(first) = names.claim(real.name.clone(), *line) {
+            return Some(real);
+        }
+        let line = table.name.at().map_or(*line, |name| name.line);
+        if let Some(first) = names.claim(real.name.clone(), line) {
             let what = format!("service.real.name \"{}\" is taken (line {first})", real.name);
-            report.wrong(*line, what, "a name of its own within the service");
+            report.wrong(line, what, "a name of its own within the service");
         }
         Some(real)
     }));
