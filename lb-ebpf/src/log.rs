@@ -33,19 +33,34 @@ pub(crate) fn dropped(key: &FlowKey, reason: Reason) {
 #[inline(never)]
 fn connection_line(addresses: u64, ports: u32, protocol: u8, real: u32) {
     let (source, destination, from, to) = apart(addresses, ports);
-    debug!((), "protocol {}: {:i}:{} connects to {:i}:{}, real server {}", protocol, source, from, destination, to, real);
+    debug!(
+        (),
+        "protocol {}: {:i}:{} connects to {:i}:{}, real server {}",
+        protocol,
+        source,
+        from,
+        destination,
+        to,
+        real
+    );
 }
 
 #[inline(never)]
 fn dropped_line(addresses: u64, ports: u32, protocol: u8, reason: u32) {
     let (source, destination, from, to) = apart(addresses, ports);
-    info!((), "protocol {}: {:i}:{} to {:i}:{} dropped, reason {}", protocol, source, from, destination, to, reason);
+    info!(
+        (),
+        "protocol {}: {:i}:{} to {:i}:{} dropped, reason {}", protocol, source, from, destination, to, reason
+    );
 }
 
 #[inline(never)]
 fn trouble_line(addresses: u64, ports: u32, protocol: u8, reason: u32) {
     let (source, destination, from, to) = apart(addresses, ports);
-    warn!((), "protocol {}: {:i}:{} to {:i}:{} dropped, reason {}", protocol, source, from, destination, to, reason);
+    warn!(
+        (),
+        "protocol {}: {:i}:{} to {:i}:{} dropped, reason {}", protocol, source, from, destination, to, reason
+    );
 }
 
 #[inline(always)]

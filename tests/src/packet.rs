@@ -234,7 +234,8 @@ impl Frame {
                 let length = UdpHeader::LEN + self.payload.len();
                 header.length = u16::try_from(length).expect("fits an IPv4 packet");
                 if *has_checksum {
-                    header.checksum = header.calc_checksum_ipv4(ip, &self.payload).expect("fits an IPv4 packet");
+                    header.checksum =
+                        header.calc_checksum_ipv4(ip, &self.payload).expect("fits an IPv4 packet");
                 }
                 header.to_bytes().to_vec()
             }

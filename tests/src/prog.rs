@@ -20,7 +20,7 @@ pub const REALS: u32 = 64;
 /// Rings that fit the small maps here.
 pub const RINGS: u32 = 8;
 /// Flow entries that fit the small maps here.
-pub const FLOWS: u32 = 4096;
+pub const FLOWS: u32 = 1024;
 /// Services that fit the small maps here.
 const SERVICES: u32 = 16;
 /// Room for a frame that grew, which none does.

@@ -1,7 +1,11 @@
 //! Network address translation, both ways.
 
-use lb_common::{Reason, Scheduler, IPPROTO_TCP};
-use lb_tests::packet::Frame;
+use std::net::SocketAddrV4;
+
+use lb_common::{
+    Flow, FlowKey, IPPROTO_TCP, IPPROTO_UDP, RealState, Reason, Scheduler, Service, ServiceKey,
+};
+use lb_tests::{packet::Frame, prog::FLOWS};
 
 use super::world::*;
 
@@ -27,20 +31,16 @@ fn a_connection_is_translated_both_ways() {
 
 #[test]
 fn options_and_tags_stay_where_they_are() {
+    let dresses: [(&str, fn(Frame) -> Frame); 6] = [
+        ("plain", |frame| frame),
+        ("IP options", |frame| frame.ip_options(&[7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0])),
+        ("the longest IP options", |frame| frame.ip_options(&[1; 40])),
+        ("VLAN", |frame| frame.tag(0x8100, 0x2064)),
+        ("QinQ", |frame| frame.tag(0x88a8, 0x0fa0).tag(0x8100, 0x2064)),
+        ("QinQ and options", |frame| frame.tag(0x88a8, 1).tag(0x8100, 2).ip_options(&[1; 8])),
+    ];
     with_world(|world| {
-        let record_route = [7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        let tag = (0x8100, 0x2064);
-        let provider = (0x88a8, 0x0fa0);
-        let frames: [(&str, fn(Frame) -> Frame); 6] = [
-            ("plain", |frame| frame),
-            ("IP options", |frame| frame.ip_options(&[7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0])),
-            ("the longest IP options", |frame| frame.ip_options(&[1; 40])),
-            ("VLAN", |frame| frame.tag(0x8100, 0x2064)),
-            ("QinQ", |frame| frame.tag(0x88a8, 0x0fa0).tag(0x8100, 0x2064)),
-            ("QinQ and options", |frame| frame.tag(0x88a8, 1).tag(0x8100, 2).ip_options(&[1; 8])),
-        ];
-        let _ = (record_route, tag, provider);
-        for (row, dress) in frames {
+        for (row, dress) in dresses {
             world.reset();
             let syn = dress(from_client("S"));
             world.public(row, &syn, redirect(Reason::NatIn, &to_server(syn.clone(), 1)));
@@ -49,6 +49,170 @@ fn options_and_tags_stay_where_they_are() {
             let query = dress(datagram());
             world.public(row, &query, redirect(Reason::NatIn, &to_server(query.clone(), 1)));
         }
-        let _ = (Scheduler::RoundRobin, IPPROTO_TCP);
+    });
+}
+
+#[test]
+fn udp_is_translated_with_its_checksum_or_none() {
+    with_world(|world| {
+        for length in 0..=5 {
+            world.reset();
+            let row = format!("{length} bytes");
+            let query = datagram().payload(&b"query"[..length]);
+            world.public(&row, &query, redirect(Reason::NatIn, &to_server(query.clone(), 1)));
+            let answer =
+                Frame::udp(server(1), client()).payload(&b"reply"[..length]).link(server_mac(1), PRIVATE_MAC);
+            world.private(&row, &answer, redirect(Reason::NatOut, &to_client(answer.clone())));
+        }
+        let bare = datagram().without_checksum();
+        world.public("no checksum", &bare, redirect(Reason::NatIn, &to_server(bare.clone(), 1)));
+    });
+}
+
+#[test]
+fn a_udp_checksum_that_comes_to_zero_is_sent_as_ones() {
+    with_world(|world| {
+        // The payload that makes the sum of the translated datagram zero, found by trying every one.
+        let query = (0..=u16::MAX)
+            .map(|word| datagram().payload(&word.to_be_bytes()))
+            .find(|query| {
+                let out = to_server(query.clone(), 1);
+                out.bytes()[out.l4() + 6..][..2] == [0xff; 2]
+            })
+            .unwrap();
+        world.public("ones", &query, redirect(Reason::NatIn, &to_server(query.clone(), 1)));
+    });
+}
+
+#[test]
+fn wrong_checksums_stay_wrong() {
+    with_world(|world| {
+        let syn = from_client("S");
+        let mut broken = syn.bytes();
+        broken[syn.l3() + 10] ^= 0x40;
+        broken[syn.l4() + 16] ^= 0x40;
+        let run = world.program.run(world.public, &broken).unwrap();
+        let right = to_server(syn.clone(), 1).bytes();
+        let is_right = |offset: usize| run.frame[offset..][..2] == right[offset..][..2];
+        assert!(!is_right(syn.l3() + 10), "the real server must be able to see the fault in the IP header");
+        assert!(!is_right(syn.l4() + 16), "the real server must be able to see the fault in the segment");
+    });
+}
+
+#[test]
+fn padding_and_jumbo_frames_are_sent_whole() {
+    with_world(|world| {
+        let syn = from_client("S");
+        let (mut padded, mut expected) = (syn.bytes(), to_server(syn.clone(), 1).bytes());
+        padded.resize(60, 0xaa);
+        expected.resize(60, 0xaa);
+        world.row("padding", world.public, &padded, &redirect_bytes(Reason::NatIn, expected));
+        // More than a page: a frame of several buffers, of which the program sees the first.
+        let large = from_client("PA").payload(&[0x55; 8900]);
+        world.public("jumbo", &large, redirect(Reason::NatIn, &to_server(large.clone(), 1)));
+    });
+}
+
+#[test]
+fn the_last_hop_time_to_live_and_interface_decide_how_a_reply_leaves() {
+    with_world(|world| {
+        let syn = from_client("S");
+        let syn_ack = from_server(1, "SA");
+        world.public("SYN", &syn, redirect(Reason::NatIn, &to_server(syn.clone(), 1)));
+        world.private("TTL 1", &syn_ack.clone().ttl(1), pass(Reason::TtlExceeded));
+        world.private("TTL 0", &syn_ack.clone().ttl(0), pass(Reason::TtlExceeded));
+        let last = to_client(syn_ack.clone()).ttl(1);
+        world.private("TTL 2", &syn_ack.clone().ttl(2), redirect(Reason::NatOut, &last));
+        // One-armed: the real server is on the client's segment.
+        world.public("same interface", &syn_ack, transmit(Reason::NatOut, &to_client(syn_ack.clone())));
+        let moved = [2, 0, 0, 0, 0, 0xc2];
+        let ack = from_client("A").link(moved, PUBLIC_MAC);
+        world.public("other gateway", &ack, redirect(Reason::NatIn, &to_server(ack.clone(), 1)));
+        let to_moved = to_client(syn_ack.clone()).link(PUBLIC_MAC, moved);
+        world.private("by the other gateway", &syn_ack, redirect(Reason::NatOut, &to_moved));
+        let by_peer = from_client("A").link(PEER_MAC, PUBLIC_MAC);
+        world.public("by the peer", &by_peer, redirect(Reason::NatIn, &to_server(by_peer.clone(), 1)));
+        world.private("still by the gateway", &syn_ack, redirect(Reason::NatOut, &to_moved));
+    });
+}
+
+#[test]
+fn a_reply_without_last_hop_is_routed_or_dropped() {
+    with_world(|world| {
+        let syn = from_client("S").link(PEER_MAC, PUBLIC_MAC);
+        let syn_ack = from_server(1, "SA");
+        world.public("SYN by the peer", &syn, redirect(Reason::NatIn, &to_server(syn.clone(), 1)));
+        world.private("no route", &syn_ack, drop(Reason::NoReturnPath));
+        world.route();
+        world.private("route", &syn_ack, redirect(Reason::NatOut, &to_client(syn_ack.clone())));
+    });
+}
+
+#[test]
+fn two_services_on_one_real_server_do_not_share_a_client_port() {
+    let vips = [vip(), SocketAddrV4::new([192, 0, 2, 11].into(), 80), SocketAddrV4::new([192, 0, 2, 12].into(), 80)];
+    with_world(|world| {
+        for vip in vips {
+            let key = ServiceKey::new(IPPROTO_TCP, vip.ip().octets(), vip.port());
+            world.program.set_service(key, Service::new(1, TCP_RING, 2, Scheduler::RoundRobin)).unwrap();
+        }
+        let [first, second, third] = vips.map(|vip| from_client("S").destination(vip));
+        world.public("first", &first, redirect(Reason::NatIn, &to_server(first.clone(), 1)));
+        world.program.set_position(TCP_RING, 0).unwrap();
+        world.public("the next real server", &second, redirect(Reason::NatIn, &to_server(second.clone(), 2)));
+        world.public("none left", &third, drop(Reason::PortConflict));
+        let answer = from_server(1, "SA");
+        world.private("the first is unharmed", &answer, redirect(Reason::NatOut, &to_client(answer.clone())));
+        // The flow of the second connection is not alive any more.
+        world.change_real(2, |real| real.generation += 1);
+        world.public("a dead flow is no conflict", &third, redirect(Reason::NatIn, &to_server(third.clone(), 2)));
+    });
+}
+
+#[test]
+fn a_full_flow_table_refuses_nothing_that_an_old_flow_can_make_room_for() {
+    with_world(|world| {
+        for index in 0..2 * FLOWS {
+            let source = SocketAddrV4::new((0x0b00_0000 + index).into(), 1024);
+            let query = datagram().source(source);
+            let expected = to_server(query.clone(), index % 3 + 1);
+            let run = world.program.run(world.public, &query.bytes()).unwrap();
+            assert_eq!(run.frame, expected.bytes(), "client {index}");
+        }
+        let reasons = world.program.reasons().unwrap();
+        assert_eq!(reasons.keys().collect::<Vec<_>>(), [&Reason::NatIn]);
+    });
+}
+
+#[test]
+fn both_entries_describe_the_connection() {
+    with_world(|world| {
+        let syn = from_client("S");
+        world.public("SYN", &syn, redirect(Reason::NatIn, &to_server(syn.clone(), 1)));
+        let flows = world.program.flows().unwrap();
+        let (original, reply) = (keys(IPPROTO_TCP).0, keys(IPPROTO_TCP).1);
+        assert_eq!(flows.keys().collect::<Vec<_>>(), [&original, &reply]);
+        let Flow { real, generation, other, last_hop_ifindex, last_hop_mac, local_mac, .. } =
+            flows[&original];
+        assert_eq!((real, generation, other), (1, GENERATION, reply));
+        assert_eq!((last_hop_ifindex, last_hop_mac, local_mac), (world.public, CLIENT_MAC, PUBLIC_MAC));
+        assert!(flows[&original].is_original());
+        assert!(!flows[&reply].is_original());
+        assert_eq!(flows[&reply].other, original);
+    });
+}
+
+#[test]
+fn a_datagram_leaves_a_real_server_that_is_down_at_once() {
+    with_world(|world| {
+        let query = datagram();
+        world.public("first", &query, redirect(Reason::NatIn, &to_server(query.clone(), 1)));
+        world.public("stays", &query, redirect(Reason::NatIn, &to_server(query.clone(), 1)));
+        world.change_real(1, |real| real.state = RealState::Quiesced as u8);
+        world.public("quiesced", &query, redirect(Reason::NatIn, &to_server(query.clone(), 1)));
+        world.change_real(1, |real| real.state = RealState::Down as u8);
+        world.public("down", &query, redirect(Reason::NatIn, &to_server(query.clone(), 2)));
+        let keys: Vec<FlowKey> = world.program.flows().unwrap().into_keys().collect();
+        assert!(!keys.contains(&super::world::keys(IPPROTO_UDP).1), "the old reply entry is gone: {keys:?}");
     });
 }

@@ -22,6 +22,10 @@ fn it_loads_at_every_log_level_and_log_calls_vanish_at_zero() {
                 assert!(talking.size_translated() > quiet.size_translated(), "level {level}");
             }
         }
-        eprintln!("level 0: {:?} bytes, {:?} verified", quiet.size_translated(), quiet.verified_instruction_count());
+        eprintln!(
+            "level 0: {:?} bytes, {:?} verified",
+            quiet.size_translated(),
+            quiet.verified_instruction_count()
+        );
     });
 }

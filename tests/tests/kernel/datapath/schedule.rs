@@ -1,1 +1,165 @@
-//! x
+//! Which real server a new connection goes to: the kernel's IPVS decides the same, connection by connection.
+
+use lb_common::{
+    IPPROTO_TCP, IPPROTO_UDP, RING_SLOTS, RealState, Reason, SH_BUCKETS, Scheduler, Service, ServiceKey,
+};
+use lb_tests::packet::Frame;
+
+use super::world::*;
+
+/// `rr` of the kernel over rs1, rs2 and rs3, added in this order: the last added comes first.
+const ROUND_ROBIN: [u16; 3] = [3, 2, 1];
+/// `wrr` of the kernel over rs1, rs2 and rs3 with the weights 1, 2 and 3.
+const WEIGHTED: [u16; 6] = [3, 2, 1, 3, 3, 2];
+/// `sh` of the kernel over the same: sixty connections from 10.0.0.101 on, recorded.
+const SOURCE_HASH: [u16; 60] = [
+    3, 3, 1, 3, 2, 3, 3, 3, 3, 2, 3, 2, 1, 2, 1, 3, 2, 3, 2, 1, 3, 1, 3, 1, 3, 3, 3, 3, 3, 3, 2, 3, 2, 2, 3,
+    2, 3, 2, 1, 2, 1, 2, 1, 3, 2, 3, 3, 1, 3, 1, 3, 2, 3, 3, 2, 3, 2, 3, 2, 1,
+];
+
+/// The table that the kernel's `sh` fills for the weights 1, 2 and 3: each server takes as many buckets in a row as its
+/// weight says, the last added first.
+fn source_hash_ring() -> Vec<u16> {
+    [3, 3, 3, 2, 2, 1].into_iter().cycle().take(SH_BUCKETS).collect()
+}
+
+/// The SYN of connection number `number` of a recording with many sources.
+fn syn(number: u32) -> Frame {
+    let [.., last] = (101 + number).to_be_bytes();
+    from_client("S").source(std::net::SocketAddrV4::new([10, 0, 0, last].into(), 20_000))
+}
+
+#[track_caller]
+fn expect_sequence(world: &mut World, sequence: impl Iterator<Item = u16>) {
+    for (number, real) in (0..60).zip(sequence) {
+        let frame = syn(number);
+        let expected = redirect(Reason::NatIn, &to_server(frame.clone(), u32::from(real)));
+        world.public(&format!("connection {number}"), &frame, expected);
+    }
+}
+
+#[test]
+fn rings_are_taken_in_the_order_of_the_kernel() {
+    with_world(|world| {
+        world.serve(IPPROTO_TCP, TCP_RING, Scheduler::RoundRobin, &ROUND_ROBIN);
+        expect_sequence(world, ROUND_ROBIN.into_iter().cycle());
+        world.reset();
+        world.serve(IPPROTO_TCP, TCP_RING, Scheduler::WeightedRoundRobin, &WEIGHTED);
+        expect_sequence(world, WEIGHTED.into_iter().cycle());
+    });
+}
+
+#[test]
+fn source_hashing_chooses_as_the_kernel() {
+    with_world(|world| {
+        world.serve(IPPROTO_TCP, TCP_RING, Scheduler::SourceHash, &source_hash_ring());
+        expect_sequence(world, SOURCE_HASH.into_iter());
+        assert_eq!(world.program.position(TCP_RING).unwrap(), 0, "a hash has no position");
+    });
+}
+
+#[test]
+fn a_ring_goes_on_where_it_was_and_over_its_end() {
+    with_world(|world| {
+        world.program.set_position(TCP_RING, 4).unwrap();
+        expect_sequence(world, [2, 3, 1, 2].into_iter());
+        assert_eq!(world.program.position(TCP_RING).unwrap(), 8);
+        world.reset();
+        world.program.set_position(TCP_RING, u64::MAX).unwrap();
+        // 2^64 - 1 is a multiple of three.
+        expect_sequence(world, [1, 1, 2, 3].into_iter());
+    });
+}
+
+#[test]
+fn the_longest_ring_is_read_to_its_last_slot() {
+    with_world(|world| {
+        let mut slots = vec![1; RING_SLOTS];
+        *slots.last_mut().unwrap() = 3;
+        world.serve(IPPROTO_TCP, TCP_RING, Scheduler::RoundRobin, &slots);
+        world.program.set_position(TCP_RING, RING_SLOTS as u64 - 2).unwrap();
+        expect_sequence(world, [1, 3, 1].into_iter());
+    });
+}
+
+#[test]
+fn a_real_server_that_is_not_up_is_passed_over() {
+    with_world(|world| {
+        for state in [RealState::Removed, RealState::Quiesced, RealState::Down] {
+            world.reset();
+            world.change_real(1, |real| real.state = state as u8);
+            expect_sequence(world, [2, 3, 2, 3].into_iter());
+        }
+        world.reset();
+        world.serve(IPPROTO_TCP, TCP_RING, Scheduler::SourceHash, &source_hash_ring());
+        world.change_real(3, |real| real.state = RealState::Down as u8);
+        let frame = syn(0);
+        // The bucket of 10.0.0.101 is the first of three of rs3; rs2 follows.
+        let run = world.program.run(world.public, &frame.bytes()).unwrap();
+        assert_eq!(run.frame, to_server(frame, 2).bytes());
+    });
+}
+
+#[test]
+fn at_most_eight_slots_are_tried() {
+    with_world(|world| {
+        world.change_real(1, |real| real.state = RealState::Down as u8);
+        let slots = |refusing: usize| [vec![1; refusing], vec![2]].concat();
+        world.serve(IPPROTO_TCP, TCP_RING, Scheduler::RoundRobin, &slots(7));
+        expect_sequence(world, [2].into_iter());
+        world.serve(IPPROTO_TCP, TCP_RING, Scheduler::RoundRobin, &slots(8));
+        let refused =
+            Frame::tcp(vip(), client()).flags("RA").numbers(0, 1001).window(0).identification(0, true);
+        let frame = from_client("S");
+        world.public("eight", &frame, transmit(Reason::NoServerReset, &refused.link(PUBLIC_MAC, CLIENT_MAC)));
+        assert_eq!(world.program.position(TCP_RING).unwrap(), 8);
+    });
+}
+
+#[test]
+fn without_a_real_server_tcp_is_refused_and_udp_dropped() {
+    with_world(|world| {
+        world.serve(IPPROTO_TCP, TCP_RING, Scheduler::RoundRobin, &[]);
+        world.serve(IPPROTO_UDP, UDP_RING, Scheduler::RoundRobin, &[]);
+        let refused =
+            Frame::tcp(vip(), client()).flags("RA").numbers(0, 1001).window(0).identification(0, true);
+        let expected = transmit(Reason::NoServerReset, &refused.clone().link(PUBLIC_MAC, CLIENT_MAC));
+        world.public("SYN", &from_client("S"), expected);
+        world.public("datagram", &datagram(), drop(Reason::NoServer));
+        let by_peer = from_client("S").link(PEER_MAC, PUBLIC_MAC);
+        world.public("no route back", &by_peer, drop(Reason::NoServer));
+        world.route();
+        let expected = transmit(Reason::NoServerReset, &refused.link(PUBLIC_MAC, CLIENT_MAC));
+        world.public("routed back", &by_peer, expected);
+        assert!(world.program.flows().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn tables_that_make_no_sense_drop_and_say_so() {
+    let key = ServiceKey::new(IPPROTO_TCP, vip().ip().octets(), vip().port());
+    let ring_len = RING_SLOTS as u32;
+    let bad_scheduler = {
+        let mut service = Service::new(1, TCP_RING, 3, Scheduler::RoundRobin);
+        service.scheduler = 200;
+        service
+    };
+    let services = [
+        ("ring too long", Service::new(1, TCP_RING, ring_len + 1, Scheduler::RoundRobin)),
+        ("no such ring", Service::new(1, lb_tests::prog::RINGS, 3, Scheduler::RoundRobin)),
+        ("no such ring to hash into", Service::new(1, lb_tests::prog::RINGS, 256, Scheduler::SourceHash)),
+        ("no such scheduler", bad_scheduler),
+    ];
+    with_world(|world| {
+        for (row, service) in services {
+            world.program.set_service(key, service).unwrap();
+            world.public(row, &from_client("S"), drop(Reason::BadTable));
+        }
+        let beyond = u16::try_from(lb_tests::prog::REALS).unwrap();
+        world.serve(IPPROTO_TCP, TCP_RING, Scheduler::RoundRobin, &[beyond]);
+        world.public("no such real server", &from_client("S"), drop(Reason::BadTable));
+        world.reset();
+        world.change_real(1, |real| real.method = 99);
+        world.public("no such method", &from_client("S"), drop(Reason::BadTable));
+    });
+}

@@ -14,8 +14,8 @@ use std::{
 };
 
 use lb_common::{
-    Counter, IPPROTO_TCP, IPPROTO_UDP, Method, PeerHop, Real, RealKey, RealState, Reason, RouterRole, Scheduler,
-    Service, ServiceKey,
+    Counter, FlowKey, IPPROTO_TCP, IPPROTO_UDP, Method, PeerHop, Real, RealKey, RealState, Reason,
+    RouterRole, Scheduler, Service, ServiceKey,
 };
 use lb_tests::{
     packet::{Frame, Mac},
@@ -75,6 +75,11 @@ pub(crate) fn transmit(reason: Reason, frame: &Frame) -> Expected {
 /// The frame leaves as `frame` by another interface.
 pub(crate) fn redirect(reason: Reason, frame: &Frame) -> Expected {
     Expected { action: Action::Redirect, reason, frame: Some(frame.bytes()) }
+}
+
+/// The frame leaves as these bytes by another interface.
+pub(crate) fn redirect_bytes(reason: Reason, frame: Vec<u8>) -> Expected {
+    Expected { action: Action::Redirect, reason, frame: Some(frame) }
 }
 
 /// Runs `test` in a [`World`] of its own. Without root nothing can be tested, which is said.
@@ -232,6 +237,11 @@ pub(crate) fn client() -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 100), 40_000)
 }
 
+/// The client with another port.
+pub(crate) fn port(port: u16) -> SocketAddrV4 {
+    SocketAddrV4::new(*client().ip(), port)
+}
+
 /// The virtual address and port of both services.
 pub(crate) fn vip() -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 10), 80)
@@ -245,6 +255,16 @@ pub(crate) fn server(index: u32) -> SocketAddrV4 {
 /// MAC address of real server number `index`.
 pub(crate) fn server_mac(index: u32) -> Mac {
     [2, 0, 0, 0, 3, u8::try_from(index).unwrap()]
+}
+
+/// The keys of a connection from the client to real server 1, original and reply.
+pub(crate) fn keys(protocol: u8) -> (FlowKey, FlowKey) {
+    let (client, vip, server) = (client(), vip(), server(1));
+    let [from, to, real] = [client, vip, server].map(|end| end.ip().octets());
+    (
+        FlowKey::new(protocol, from, client.port(), to, vip.port()),
+        FlowKey::new(protocol, real, server.port(), from, client.port()),
+    )
 }
 
 /// A TCP segment of the client with these flags.
@@ -284,7 +304,8 @@ pub(crate) fn to_peer(frame: Frame) -> Frame {
 
 /// Bytes for people.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let lines = bytes.chunks(16).map(|line| line.iter().map(|byte| format!("{byte:02x} ")).collect::<String>());
+    let lines =
+        bytes.chunks(16).map(|line| line.iter().map(|byte| format!("{byte:02x} ")).collect::<String>());
     lines.collect::<Vec<_>>().join("\n")
 }
 
