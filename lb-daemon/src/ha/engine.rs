@@ -299,8 +299,8 @@ impl Engine {
         if self.role() == Role::Leaving {
             self.timers.leave_by = Some(now + self.settings.leave_within());
         }
-        // The peer must have taken over, if it lives: listen before saying anything.
-        if gap >= self.settings.dead_after && self.state == State::Active {
+        // The peer has taken over, if it lives: listen before saying anything.
+        if self.state == State::Active && self.timers.mute_for(now) >= self.settings.dead_after {
             self.timers.listen_until(now + self.settings.listen_for());
         }
     }

@@ -41,6 +41,11 @@ impl Timers {
         gap
     }
 
+    /// How long ago the last heartbeat was sent.
+    pub(super) fn mute_for(&self, now: Instant) -> Duration {
+        self.last_sent.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent))
+    }
+
     /// A heartbeat has been sent, and the next follows after `pace`.
     pub(super) fn sent(&mut self, now: Instant, pace: Duration) {
         self.last_sent = Some(now);
