@@ -50,7 +50,8 @@ pub struct Inputs<'a> {
     pub config: &'a Config,
     /// Role of this router.
     pub role: RouterRole,
-    /// Measured health; a real server that is absent here has not been checked yet and takes nothing.
+    /// Measured health; a real server that is absent here has not been checked yet: it stays up where it is installed
+    /// as up, and otherwise takes nothing.
     pub health: &'a BTreeMap<RealId, bool>,
     /// The operator's changes.
     pub overrides: &'a BTreeMap<RealId, Override>,

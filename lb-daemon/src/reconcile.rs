@@ -12,7 +12,7 @@ use crate::{
 /// The changes that turn `installed` into `desired`, to be applied in this order.
 ///
 /// 1. A router that becomes standby closes first.
-/// 2. What services refer to is set: own addresses, ways to the peer, and real servers that take connections.
+/// 2. What services refer to is set: own addresses, ways to the peer, and real servers that are new or take connections.
 /// 3. Services that go are removed, before another may be given their number; the others get their new rings.
 /// 4. Only now, when no ring names them any more, real servers are quiesced, taken down or removed.
 /// 5. What nothing refers to any more is removed.
@@ -25,19 +25,22 @@ pub fn diff(installed: &Tables, desired: &Tables) -> Vec<Op> {
     if desired.role == RouterRole::Standby {
         ops.extend(role.clone());
     }
-    let (taking, resting): (Vec<_>, Vec<_>) =
-        changed(&installed.reals, &desired.reals).partition(|(_, real)| takes_connections(real));
+    // Nothing names a slot that gets a new owner, so it is set first whatever its state.
+    let has_new_owner =
+        |slot, real: &Real| installed.reals.get(slot).is_none_or(|owner| owner.generation != real.generation);
+    let (early, late): (Vec<_>, Vec<_>) = changed(&installed.reals, &desired.reals)
+        .partition(|(slot, real)| takes_connections(real) || has_new_owner(slot, real));
     let set_real = |(&slot, real): (&u32, &Real)| Op::SetReal(slot, *real);
 
     ops.extend(desired.locals.difference(&installed.locals).copied().map(Op::AddLocal));
     ops.extend(changed(&installed.peer_hops, &desired.peer_hops).map(|(&i, &hop)| Op::SetPeerHop(i, hop)));
-    ops.extend(taking.into_iter().map(set_real));
+    ops.extend(early.into_iter().map(set_real));
     ops.extend(
         changed(&installed.real_keys, &desired.real_keys).map(|(&key, &slot)| Op::SetRealKey(key, slot)),
     );
     ops.extend(gone(&installed.services, &desired.services).map(|&key| Op::RemoveService(key)));
     ops.extend(services(installed, desired));
-    ops.extend(resting.into_iter().map(set_real));
+    ops.extend(late.into_iter().map(set_real));
     ops.extend(gone(&installed.reals, &desired.reals).map(|&slot| Op::SetReal(slot, Real::default())));
     ops.extend(gone(&installed.real_keys, &desired.real_keys).map(|&key| Op::RemoveRealKey(key)));
     ops.extend(gone(&installed.peer_hops, &desired.peer_hops).map(|&i| Op::RemovePeerHop(i)));

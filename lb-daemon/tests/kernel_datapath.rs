@@ -262,7 +262,7 @@ fn interfaces_come_go_and_are_made_anew() {
         let (datapath, notices) = lab.open(&["lbt0"]);
         assert_eq!(
             notices,
-            ["lbt0 was removed and made anew: attached again", "lbt1 is no longer configured: detached"]
+            ["lbt1 is no longer configured: detached", "lbt0 was removed and made anew: attached again"]
         );
         assert_eq!(datapath.attach_modes(), BTreeMap::from([("lbt0".to_owned(), "native")]));
         assert!(program_id("lbt0").is_some());
@@ -272,6 +272,17 @@ fn interfaces_come_go_and_are_made_anew() {
         let (_, notices) = lab.open(&["lbt1"]);
         assert_eq!(notices, ["lbt0 is no longer configured: detached"]);
         assert_eq!((program_id("lbt0"), program_id("lbt1").is_some()), (None, true));
+    });
+}
+
+#[test]
+fn a_renamed_interface_is_attached_by_its_new_name() {
+    in_lab(|lab| {
+        drop(lab.open(&["lbt0"]));
+        ip("link set lbt0 name lbt7");
+        let (_, notices) = lab.open(&["lbt7"]);
+        assert_eq!(notices, ["lbt0 is no longer configured: detached"]);
+        assert!(program_id("lbt7").is_some());
     });
 }
 

@@ -30,14 +30,15 @@ pub(super) fn attach_all(
     interfaces: &BTreeMap<String, u32>,
 ) -> Result<Attachment, Error> {
     let mut done = Attachment::default();
-    for (interface, &ifindex) in interfaces {
-        attach(program, pins, interface, ifindex, &mut done)?;
-    }
+    // First, for one of them may be an interface that has a new name now.
     for interface in pins.linked_interfaces()? {
         if !interfaces.contains_key(&interface) {
             pins::remove_file(&pins.link(&interface))?;
             done.notices.push(format!("{interface} is no longer configured: detached"));
         }
+    }
+    for (interface, &ifindex) in interfaces {
+        attach(program, pins, interface, ifindex, &mut done)?;
     }
     Ok(done)
 }
@@ -50,20 +51,7 @@ fn attach(
     done: &mut Attachment,
 ) -> Result<(), Error> {
     let path = pins.link(interface);
-    let existing = if path.exists() {
-        let attached_to = syscall::link_ifindex(&path)
-            .map_err(|error| Error::Setup(format!("the link pinned at {}: {error}", path.display())))?;
-        if attached_to == ifindex {
-            true
-        } else {
-            pins::remove_file(&path)?;
-            done.notices.push(format!("{interface} was removed and made anew: attached again"));
-            false
-        }
-    } else {
-        false
-    };
-    if existing {
+    if is_linked(&path, interface, ifindex, &mut done.notices)? {
         replace(program, &path).map_err(|error| {
             Error::Setup(format!("the program on {interface} cannot be replaced: {}", one_line(&error)))
         })?;
@@ -76,6 +64,20 @@ fn attach(
         link_info::attached(ifindex).map_err(|error| Error::Setup(format!("{interface}: {error}")))?;
     done.modes.insert(interface.to_owned(), attached.mode.unwrap_or("generic"));
     Ok(())
+}
+
+/// Whether a link is pinned that is attached to this very interface. One that is not is removed.
+fn is_linked(path: &Path, interface: &str, ifindex: u32, notices: &mut Vec<String>) -> Result<bool, Error> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let attached_to = syscall::link_ifindex(path)
+        .map_err(|error| Error::Setup(format!("the link pinned at {}: {error}", path.display())))?;
+    if attached_to != ifindex {
+        pins::remove_file(path)?;
+        notices.push(format!("{interface} was removed and made anew: attached again"));
+    }
+    Ok(attached_to == ifindex)
 }
 
 /// Puts the program in the place of the one that runs behind a pinned link, in one step: each packet meets one of the

@@ -42,9 +42,9 @@ impl KernelDatapath {
         settings: &Settings,
         interfaces: &BTreeMap<String, u32>,
     ) -> Result<(Self, Vec<String>), Error> {
-        preflight::check()?;
+        let kernel = preflight::check()?;
         let pins = Pins::create(&settings.pin_dir)?;
-        let (mut ebpf, mut notices) = load::load(&pins, &settings.limits, settings.bpf_log)?;
+        let (mut ebpf, mut notices) = load::load(kernel, &pins, &settings.limits, settings.bpf_log)?;
         let log = match settings.bpf_log {
             BpfLog::Off => None,
             BpfLog::Warn | BpfLog::Info | BpfLog::Debug => {

@@ -32,11 +32,16 @@ struct Shape {
     limit: &'static str,
 }
 
-/// Loads maps and program; the program is verified, but attached nowhere. The notices are for the operator.
+/// Loads maps and program for a kernel of this version; the program is verified, but attached nowhere. The notices are for the operator.
 ///
 /// # Errors
 /// When a pinned map has another shape, or the kernel refuses a map or the program.
-pub(super) fn load(pins: &Pins, limits: &Limits, log: BpfLog) -> Result<(Ebpf, Vec<String>), Error> {
+pub(super) fn load(
+    kernel: (u32, u32),
+    pins: &Pins,
+    limits: &Limits,
+    log: BpfLog,
+) -> Result<(Ebpf, Vec<String>), Error> {
     let mut notices = Vec::new();
     let level = log_level(log);
     let shapes = shapes(limits);
@@ -53,7 +58,8 @@ pub(super) fn load(pins: &Pins, limits: &Limits, log: BpfLog) -> Result<(Ebpf, V
         };
         loader.map_max_entries(shape.name, entries).map_pin_path(shape.name, path.as_path());
     }
-    let mut ebpf = loader.load(object::OBJECT).map_err(|error| Error::Setup(load_failure(&error)))?;
+    let mut ebpf =
+        loader.load(&object::for_kernel(kernel)).map_err(|error| Error::Setup(load_failure(&error)))?;
     program(&mut ebpf)?.load().map_err(|error| Error::Setup(program_failure(&error)))?;
     Ok((ebpf, notices))
 }

@@ -24,17 +24,17 @@ const NEEDED: [(&str, &[u32]); 3] = [
     ("CAP_BPF", &[CAP_BPF, CAP_SYS_ADMIN]),
 ];
 
-/// Checks privileges, kernel version and BPF itself.
+/// Checks privileges, kernel version and BPF itself, and returns the kernel's version.
 ///
 /// # Errors
 /// One line that says what is missing.
-pub(super) fn check() -> Result<(), Error> {
+pub(super) fn check() -> Result<(u32, u32), Error> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     privileges(&status)?;
     let release = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
-    kernel(&release)?;
+    let version = kernel(&release)?;
     match aya::sys::is_program_supported(ProgramType::Xdp) {
-        Ok(true) => Ok(()),
+        Ok(true) => Ok(version),
         Ok(false) => Err(Error::Setup(
             "this kernel has no BPF or no XDP: it needs CONFIG_BPF_SYSCALL, CONFIG_BPF_JIT and CONFIG_NET"
                 .into(),
@@ -63,12 +63,13 @@ fn privileges(status: &str) -> Result<(), Error> {
     Err(Error::Setup(format!("not enough privilege, {} missing: run as root", missing.join(", "))))
 }
 
-/// Checks a kernel release such as `6.1.0-28-amd64`. One that cannot be read is let through: the load will tell.
-fn kernel(release: &str) -> Result<(), Error> {
+/// Major and minor version of a kernel release such as `6.1.0-28-amd64`. One that cannot be read is taken for a new
+/// one: the load will tell.
+fn kernel(release: &str) -> Result<(u32, u32), Error> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
-    let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else { return Ok(()) };
+    let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else { return Ok((u32::MAX, 0)) };
     if (major, minor) >= MINIMUM_KERNEL {
-        return Ok(());
+        return Ok((major, minor));
     }
     let (least_major, least_minor) = MINIMUM_KERNEL;
     Err(Error::Setup(format!("kernel {release} is too old: {least_major}.{least_minor} or newer is needed")))
@@ -96,8 +97,10 @@ mod tests {
 
     #[test]
     fn kernels() {
-        for release in ["5.15.0", "6.1.0-28-amd64", "10.0-rc1", "unknown"] {
-            assert!(kernel(release).is_ok(), "{release}");
+        let readable =
+            [("5.15.0", (5, 15)), ("6.1.0-28-amd64", (6, 1)), ("10.0-rc1", (10, 0)), ("new", (u32::MAX, 0))];
+        for (release, version) in readable {
+            assert_eq!(kernel(release).unwrap(), version);
         }
         let error = kernel("5.10.0-30-amd64").unwrap_err().to_string();
         assert_eq!(error, "kernel 5.10.0-30-amd64 is too old: 5.15 or newer is needed");
