@@ -33,7 +33,8 @@ impl Director {
     }
 
     fn status(&self) -> Status {
-        let role = self.parts.pair.role.borrow();
+        // A copy: to hold the borrow while the pair is asked below would hold up the heartbeat.
+        let role = self.parts.pair.role.borrow().clone();
         let trouble: Vec<String> = self.trouble.values().cloned().collect();
         status::build(&status::Facts {
             config: &self.parts.config,

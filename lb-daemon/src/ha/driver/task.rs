@@ -22,11 +22,13 @@ pub(super) async fn run(shared: Arc<Shared>, codec: Codec, mut sockets: Vec<Path
     loop {
         // What has arrived comes before the time: after a freeze, the engine must know what the peer did meanwhile.
         let arrived: Vec<_> = sockets.iter().map(|socket| socket.receive(&codec)).collect();
-        let (heartbeat, deadline, finished) = turn(&mut shared.lock(), arrived, &sockets, &outputs);
+        let Turn { heartbeat, notices, state, deadline, finished } = turn(&mut shared.lock(), arrived);
         if let Some(heartbeat) = heartbeat {
             let datagram = codec.encode(&heartbeat);
             sockets.iter_mut().for_each(|socket| socket.send(&datagram));
         }
+        // Only now, without the lock: a reader of these channels may be waiting for it.
+        publish(&notices, state, &sockets, &outputs);
         if finished {
             return;
         }
@@ -38,13 +40,17 @@ pub(super) async fn run(shared: Arc<Shared>, codec: Codec, mut sockets: Vec<Path
     }
 }
 
-/// One turn: arrivals, time, notices; what to send, when to come back, and whether that was the last.
-fn turn(
-    core: &mut Core,
-    arrived: Vec<Vec<Result<Heartbeat, Ignored>>>,
-    sockets: &[PathSocket],
-    outputs: &Outputs,
-) -> (Option<Heartbeat>, Option<Instant>, bool) {
+/// What comes of one turn.
+struct Turn {
+    heartbeat: Option<Heartbeat>,
+    notices: Vec<Notice>,
+    state: RoleState,
+    deadline: Option<Instant>,
+    finished: bool,
+}
+
+/// One turn of the engine: arrivals first, then time.
+fn turn(core: &mut Core, arrived: Vec<Vec<Result<Heartbeat, Ignored>>>) -> Turn {
     let now = now();
     for (path, result) in
         arrived.into_iter().enumerate().flat_map(|(path, all)| all.into_iter().map(move |r| (path, r)))
@@ -55,17 +61,24 @@ fn turn(
         }
     }
     core.engine.handle_timeout(now);
-    let heartbeat = core.engine.poll_transmit(now);
-    while let Some(notice) = core.engine.poll_notice() {
-        tell(&notice, sockets, outputs);
+    Turn {
+        heartbeat: core.engine.poll_transmit(now),
+        notices: std::iter::from_fn(|| core.engine.poll_notice()).collect(),
+        state: state_of(&core.engine),
+        deadline: core.engine.next_deadline(),
+        finished: core.engine.is_finished(),
     }
-    let state = state_of(&core.engine);
+}
+
+fn publish(notices: &[Notice], state: RoleState, sockets: &[PathSocket], outputs: &Outputs) {
+    for notice in notices {
+        tell(notice, sockets, outputs);
+    }
     outputs.role.send_if_modified(|published| {
         let changed = *published != state;
         *published = state;
         changed
     });
-    (heartbeat, core.engine.next_deadline(), core.engine.is_finished())
 }
 
 /// Counts an ignored heartbeat; the log hears of the first, the second, the fourth and so on.
