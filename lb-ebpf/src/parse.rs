@@ -105,3 +105,90 @@ fn udp(bytes: &impl Bytes, l4: usize, length: usize) -> Option<(u16, u16, TcpFla
     }
     Some((u16::from_be_bytes(header.src), u16::from_be_bytes(header.dst), TcpFlags::NONE))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::Header;
+
+    /// A SYN from 10.0.0.100:40000 to 192.0.2.10:80, from the type of the Ethernet header on.
+    const SYN: [u8; 42] = [
+        0x08, 0x00, 0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 100, 192, 0, 2, 10, 0x9c, 0x40, 0,
+        80, 0, 0, 3, 0xe8, 0, 0, 0, 0, 0x50, 0x02, 0xfa, 0xf0, 0, 0, 0, 0,
+    ];
+    /// An 802.1Q tag.
+    const TAG: [u8; 4] = [0x81, 0x00, 0x20, 0x64];
+
+    #[test]
+    fn a_segment_is_described() {
+        let packet = parse(&frame(&[&SYN])).unwrap();
+        assert_eq!((packet.macs.destination, packet.macs.source), ([1; 6], [2; 6]));
+        assert_eq!((packet.l3, packet.l4), (14, 34));
+        assert_eq!(packet.key, FlowKey::new(IPPROTO_TCP, [10, 0, 0, 100], 40_000, [192, 0, 2, 10], 80));
+        assert_eq!((packet.total_length, packet.frame_length, packet.ttl), (40, 54, 64));
+        assert!(packet.flags.opens());
+    }
+
+    #[test]
+    fn two_tags_at_most_are_skipped() {
+        for tags in 0..=3 {
+            let tagged = frame(&[&TAG.repeat(tags), &SYN]);
+            match parse(&tagged) {
+                Ok(packet) if tags <= 2 => assert_eq!((packet.l3, packet.l4), (14 + 4 * tags, 34 + 4 * tags)),
+                outcome => assert_eq!((tags, outcome), (3, Err(Reason::NotIpv4))),
+            }
+        }
+    }
+
+    #[test]
+    fn the_frame_may_be_longer_than_its_packet_but_not_shorter() {
+        let packet = parse(&frame(&[&SYN, &[0xaa; 6]])).unwrap();
+        assert_eq!((packet.total_length, packet.frame_length), (40, 60));
+        let whole = frame(&[&SYN]);
+        for length in 0..whole.0.len() {
+            let cut = Frame(whole.0[..length].to_vec());
+            let expected = if length < 14 { Reason::NotIpv4 } else { Reason::Malformed };
+            assert_eq!(parse(&cut), Err(expected), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn no_octet_makes_the_description_leave_the_frame() {
+        let whole = frame(&[&TAG, &SYN]).0;
+        for offset in 0..whole.len() {
+            for octet in 0..=u8::MAX {
+                let mut bytes = whole.clone();
+                bytes[offset] = octet;
+                if let Ok(packet) = parse(&Frame(bytes)) {
+                    let end = packet.l3 + packet.total_length as usize;
+                    let header = if packet.key.protocol == IPPROTO_TCP { TcpHdr::LEN } else { UdpHdr::LEN };
+                    assert!(packet.l4 + header <= end && end <= whole.len(), "octet {octet} at {offset}");
+                    assert_eq!(packet.frame_length, whole.len());
+                }
+            }
+        }
+    }
+
+    /// A frame from 02:02:02:02:02:02 to 01:01:01:01:01:01 with these parts behind the addresses.
+    fn frame(parts: &[&[u8]]) -> Frame {
+        Frame([&[[1; 6], [2; 6]].concat(), parts.concat().as_slice()].concat())
+    }
+
+    struct Frame(Vec<u8>);
+
+    impl Bytes for Frame {
+        fn read<T: Header>(&self, offset: usize) -> Option<T> {
+            let bytes = self.0.get(offset..offset + size_of::<T>())?;
+            // SAFETY: as long as the header, which has alignment 1 and no invalid pattern.
+            Some(unsafe { bytes.as_ptr().cast::<T>().read() })
+        }
+
+        fn linear_length(&self) -> usize {
+            self.0.len()
+        }
+
+        fn length(&self) -> usize {
+            self.0.len()
+        }
+    }
+}

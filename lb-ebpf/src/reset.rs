@@ -116,3 +116,58 @@ fn tcp_header(key: &FlowKey, sequence: u32, acknowledgement: u32, flags: TcpFlag
         urg_ptr: [0; 2],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SYN: Segment = Segment {
+        key: FlowKey::new(IPPROTO_TCP, [10, 0, 0, 100], 40_000, [192, 0, 2, 10], 80),
+        flags: TcpFlags::SYN,
+        sequence: 1000,
+        acknowledgement: 77,
+        payload: 0,
+    };
+
+    #[test]
+    fn the_form_depends_on_the_acknowledgement() {
+        // Flags, payload; sequence number, acknowledgement number and flags of the answer.
+        let rows = [
+            (TcpFlags::SYN, 0, (0, 1001, 0x14)),
+            (TcpFlags::NONE, 5, (0, 1005, 0x14)),
+            (TcpFlags::SYN.with(TcpFlags::FIN), 5, (0, 1007, 0x14)),
+            (TcpFlags::ACK, 5, (77, 0, 0x04)),
+            (TcpFlags::SYN.with(TcpFlags::ACK), 0, (77, 0, 0x04)),
+            (TcpFlags::FIN.with(TcpFlags::ACK), 0, (77, 0, 0x04)),
+        ];
+        for (flags, payload, expected) in rows {
+            let Answer { tcp, .. } = answer(&Segment { flags, payload, ..SYN }).unwrap();
+            let numbers = (u32::from_be_bytes(tcp.seq), u32::from_be_bytes(tcp.ack_seq));
+            let flags = tcp.fin() | tcp.syn() << 1 | tcp.rst() << 2 | tcp.ack() << 4;
+            assert_eq!((numbers.0, numbers.1, flags), expected);
+        }
+    }
+
+    #[test]
+    fn a_reset_is_never_answered() {
+        for others in 0..=0x3f {
+            let flags = TcpFlags(others).with(TcpFlags::RST);
+            assert!(answer(&Segment { flags, ..SYN }).is_none());
+        }
+    }
+
+    #[test]
+    fn sequence_numbers_wrap() {
+        let Answer { tcp, .. } = answer(&Segment { sequence: u32::MAX, ..SYN }).unwrap();
+        assert_eq!(u32::from_be_bytes(tcp.ack_seq), 0);
+    }
+
+    #[test]
+    fn it_goes_back_where_the_segment_came_from() {
+        let Answer { ip, tcp } = answer(&SYN).unwrap();
+        assert_eq!((ip.src_addr, ip.dst_addr), ([192, 0, 2, 10], [10, 0, 0, 100]));
+        assert_eq!((u16::from_be_bytes(tcp.source), u16::from_be_bytes(tcp.dest)), (80, 40_000));
+        assert_eq!((ip.ihl(), ip.tot_len(), ip.ttl), (20, 40, 64));
+        assert_eq!(tcp.doff(), 5);
+    }
+}

@@ -114,3 +114,105 @@ fn event(flags: TcpFlags) -> Option<Event> {
         Option::None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIDES: [Side; 3] = [Side::Input, Side::Output, Side::InputOnly];
+
+    #[test]
+    fn a_whole_connection_by_nat() {
+        let states = walk(&[
+            (Side::Input, TcpFlags::SYN),
+            (Side::Output, TcpFlags::SYN.with(TcpFlags::ACK)),
+            (Side::Input, TcpFlags::ACK),
+            (Side::Input, TcpFlags::FIN.with(TcpFlags::ACK)),
+            (Side::Output, TcpFlags::ACK),
+            (Side::Output, TcpFlags::FIN.with(TcpFlags::ACK)),
+            (Side::Input, TcpFlags::ACK),
+        ]);
+        assert_eq!(states, [SynRecv, SynRecv, Established, CloseWait, CloseWait, TimeWait, TimeWait]);
+    }
+
+    #[test]
+    fn the_server_may_close_first() {
+        let states = walk(&[
+            (Side::Input, TcpFlags::SYN),
+            (Side::Input, TcpFlags::ACK),
+            (Side::Output, TcpFlags::FIN),
+            (Side::Input, TcpFlags::ACK),
+            (Side::Input, TcpFlags::FIN),
+        ]);
+        assert_eq!(states, [SynRecv, Established, FinWait, FinWait, TimeWait]);
+    }
+
+    #[test]
+    fn direct_routing_sees_the_client_alone() {
+        let states = walk(&[
+            (Side::InputOnly, TcpFlags::SYN),
+            (Side::InputOnly, TcpFlags::ACK),
+            (Side::InputOnly, TcpFlags::FIN),
+            (Side::InputOnly, TcpFlags::ACK),
+            (Side::InputOnly, TcpFlags::SYN),
+        ]);
+        assert_eq!(states, [SynRecv, Established, FinWait, FinWait, SynRecv]);
+    }
+
+    #[test]
+    fn a_reset_closes_but_not_where_it_may_be_forged() {
+        for side in SIDES {
+            assert_eq!(next(side, Established, TcpFlags::RST), Close);
+        }
+        for side in [Side::Input, Side::InputOnly] {
+            for kept in [SynRecv, LastAck, Listen] {
+                assert_eq!(next(side, kept, TcpFlags::RST), kept);
+            }
+        }
+    }
+
+    #[test]
+    fn the_graver_flag_counts() {
+        let all = TcpFlags(0x3f);
+        assert_eq!(next(Side::Input, Established, all), Close);
+        assert_eq!(next(Side::Input, FinWait, TcpFlags::SYN.with(TcpFlags::FIN)), SynRecv);
+        assert_eq!(next(Side::Input, Established, TcpFlags::FIN.with(TcpFlags::ACK)), CloseWait);
+        for state in ConnState::ALL {
+            for side in SIDES {
+                assert_eq!(next(side, state, TcpFlags::NONE), state, "no flag changes nothing");
+            }
+        }
+    }
+
+    #[test]
+    fn datagrams_and_connections_never_become_each_other() {
+        for side in SIDES {
+            for state in ConnState::ALL {
+                for flags in 0..=0x3f {
+                    let after = next(side, state, TcpFlags(flags));
+                    assert_eq!(after == Udp, state == Udp, "{side:?} {} {flags:x}", state.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_is_over_is_used_again() {
+        let reused =
+            |side| ConnState::ALL.into_iter().filter(|&state| may_reuse(side, state)).collect::<Vec<_>>();
+        assert_eq!(reused(Side::Input), [TimeWait, Close]);
+        assert_eq!(reused(Side::InputOnly), [FinWait, TimeWait, Close]);
+    }
+
+    /// The state after each of these segments.
+    fn walk(segments: &[(Side, TcpFlags)]) -> Vec<ConnState> {
+        let mut state = None;
+        segments
+            .iter()
+            .map(|&(side, flags)| {
+                state = next(side, state, flags);
+                state
+            })
+            .collect()
+    }
+}

@@ -2,9 +2,7 @@
 
 use std::net::SocketAddrV4;
 
-use lb_common::{
-    Flow, FlowKey, IPPROTO_TCP, IPPROTO_UDP, RealState, Reason, Scheduler, Service, ServiceKey,
-};
+use lb_common::{Flow, FlowKey, IPPROTO_TCP, IPPROTO_UDP, RealState, Reason, Scheduler, Service, ServiceKey};
 use lb_tests::{packet::Frame, prog::FLOWS};
 
 use super::world::*;
@@ -150,7 +148,8 @@ fn a_reply_without_last_hop_is_routed_or_dropped() {
 
 #[test]
 fn two_services_on_one_real_server_do_not_share_a_client_port() {
-    let vips = [vip(), SocketAddrV4::new([192, 0, 2, 11].into(), 80), SocketAddrV4::new([192, 0, 2, 12].into(), 80)];
+    let vips =
+        [vip(), SocketAddrV4::new([192, 0, 2, 11].into(), 80), SocketAddrV4::new([192, 0, 2, 12].into(), 80)];
     with_world(|world| {
         for vip in vips {
             let key = ServiceKey::new(IPPROTO_TCP, vip.ip().octets(), vip.port());
@@ -165,7 +164,11 @@ fn two_services_on_one_real_server_do_not_share_a_client_port() {
         world.private("the first is unharmed", &answer, redirect(Reason::NatOut, &to_client(answer.clone())));
         // The flow of the second connection is not alive any more.
         world.change_real(2, |real| real.generation += 1);
-        world.public("a dead flow is no conflict", &third, redirect(Reason::NatIn, &to_server(third.clone(), 2)));
+        world.public(
+            "a dead flow is no conflict",
+            &third,
+            redirect(Reason::NatIn, &to_server(third.clone(), 2)),
+        );
     });
 }
 

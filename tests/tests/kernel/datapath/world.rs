@@ -10,6 +10,7 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddrV4},
     process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -96,12 +97,20 @@ pub(crate) fn with_world(test: impl FnOnce(&mut World) + Send) {
                 let mut world = World::new();
                 world.reset();
                 test(&mut world);
+                idle().push(world.program);
             })
             .join()
     });
     if let Err(panic) = result {
         std::panic::resume_unwind(panic);
     }
+}
+
+/// Programs that a test has used and no test uses now: to load one costs the verifier longer than a test takes. A test
+/// that fails leaves its own out.
+fn idle() -> MutexGuard<'static, Vec<Program>> {
+    static IDLE: Mutex<Vec<Program>> = Mutex::new(Vec::new());
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl World {
@@ -113,7 +122,10 @@ impl World {
             ip(&format!("link set {name} up"));
         }
         let index = |name| nix::net::if_::if_nametoindex(name).unwrap();
-        Self { program: Program::load().unwrap(), public: index("public"), private: index("private") }
+        // A statement of its own: the lock must not be held while another program is loaded.
+        let idle = idle().pop();
+        let program = idle.unwrap_or_else(|| Program::load().unwrap());
+        Self { program, public: index("public"), private: index("private") }
     }
 
     /// An active router with one TCP and one UDP service, each on three real servers by NAT, port 8080; rings of one
