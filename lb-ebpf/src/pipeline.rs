@@ -138,12 +138,11 @@ fn for_nobody(frame: &mut Frame, packet: &Packet) -> Outcome {
     if LOCALS.get_ptr(packet.key.destination).is_some() {
         return Err(Reason::Local);
     }
-    if packet.key.protocol == IPPROTO_TCP && role()? == RouterRole::Active {
-        if let Peer::Reachable(hop) = Peer::of(frame, packet) {
-            return peer::second_chance(frame, &hop);
-        }
+    // In either role: a real server may still take a standby for its gateway, and the peer has the connection.
+    match Peer::of(frame, packet) {
+        Peer::Reachable(hop) if packet.key.protocol == IPPROTO_TCP => peer::second_chance(frame, &hop),
+        Peer::Reachable(_) | Peer::Sender | Peer::Unknown => Err(Reason::NotOurs),
     }
-    Err(Reason::NotOurs)
 }
 
 /// The service that a packet is for.
