@@ -246,7 +246,9 @@ fn a_map_of_another_shape_is_refused() {
         fs::rename(pin(map::LOCALS), pin(map::PEER_HOPS)).unwrap();
         let error = KernelDatapath::open(&lab.settings(), &BTreeMap::new()).err().unwrap().to_string();
         assert!(
-            error.contains("PEER_HOPS is not of this version (4 and 1 bytes instead of 4 and 12)"),
+            error.contains(
+                "PEER_HOPS is not of this version (1024 entries of 4 and 1 bytes instead of 64 of 4 and 12)"
+            ),
             "{error}"
         );
         assert!(error.contains("`lbd teardown`"), "{error}");

@@ -28,8 +28,8 @@ struct Shape {
     key: usize,
     value: usize,
     entries: u32,
-    /// The limit that sets the entries; empty where they are fixed.
-    limit: &'static str,
+    /// The limit that sets the entries; `None` where they are fixed.
+    limit: Option<&'static str>,
 }
 
 /// Loads maps and program for a kernel of this version; the program is verified, but attached nowhere. The notices are for the operator.
@@ -83,23 +83,25 @@ fn pinned_entries(shape: &Shape, path: &Path) -> Result<Option<u32>, Error> {
     }
     let info =
         MapInfo::from_pin(path).map_err(|error| Error::Setup(format!("{}: {error}", path.display())))?;
-    let sizes = (info.key_size() as usize, info.value_size() as usize);
-    if info.map_type().is_ok_and(|kind| kind == shape.kind) && sizes == (shape.key, shape.value) {
-        return Ok(Some(info.max_entries()));
+    let (key, value, entries) = (info.key_size() as usize, info.value_size() as usize, info.max_entries());
+    let resizable = shape.limit.is_some() || entries == shape.entries;
+    if info.map_type().is_ok_and(|kind| kind == shape.kind)
+        && (key, value) == (shape.key, shape.value)
+        && resizable
+    {
+        return Ok(Some(entries));
     }
+    let Shape { key: own_key, value: own_value, entries: own_entries, .. } = shape;
     Err(Error::Setup(format!(
-        "the map pinned at {} is not of this version ({} and {} bytes instead of {} and {}): `lbd teardown` removes it, \
-         with all connections",
+        "the map pinned at {} is not of this version ({entries} entries of {key} and {value} bytes instead of \
+         {own_entries} of {own_key} and {own_value}): `lbd teardown` removes it, with all connections",
         path.display(),
-        sizes.0,
-        sizes.1,
-        shape.key,
-        shape.value
     )))
 }
 
 fn kept_size(shape: &Shape, entries: u32) -> String {
     let Shape { name, entries: wanted, limit, .. } = shape;
+    let limit = limit.unwrap_or("this version");
     format!(
         "{limit} asks for {wanted} entries in the map {name}, which keeps its {entries} until `lbd teardown`"
     )
@@ -109,23 +111,24 @@ fn kept_size(shape: &Shape, entries: u32) -> String {
 fn shapes(limits: &Limits) -> [Shape; 11] {
     let Limits { flows, services, reals } = *limits;
     let rings = services.saturating_mul(2);
-    let (of_services, of_reals) = ("limits.services", "limits.reals");
+    let (of_flows, of_services, of_reals) =
+        (Some("limits.flows"), Some("limits.services"), Some("limits.reals"));
     [
         shape::<ServiceKey, Service>(map::SERVICES, MapType::Hash, services, of_services),
         shape::<u32, Real>(map::REALS, MapType::Array, reals, of_reals),
         shape::<RealKey, u32>(map::REAL_KEYS, MapType::Hash, reals, of_reals),
         shape::<u32, Ring>(map::RINGS, MapType::Array, rings, of_services),
         shape::<u32, u64>(map::POSITIONS, MapType::Array, rings, of_services),
-        shape::<FlowKey, Flow>(map::FLOWS, MapType::LruHash, flows, "limits.flows"),
-        shape::<u32, RouterState>(map::ROUTER, MapType::Array, 1, ""),
-        shape::<u32, PeerHop>(map::PEER_HOPS, MapType::Hash, 64, ""),
-        shape::<[u8; 4], u8>(map::LOCALS, MapType::Hash, 1024, ""),
-        shape::<u32, Counter>(map::REASONS, MapType::PerCpuArray, Reason::ALL.len() as u32, ""),
+        shape::<FlowKey, Flow>(map::FLOWS, MapType::LruHash, flows, of_flows),
+        shape::<u32, RouterState>(map::ROUTER, MapType::Array, 1, None),
+        shape::<u32, PeerHop>(map::PEER_HOPS, MapType::Hash, 64, None),
+        shape::<[u8; 4], u8>(map::LOCALS, MapType::Hash, 1024, None),
+        shape::<u32, Counter>(map::REASONS, MapType::PerCpuArray, Reason::ALL.len() as u32, None),
         shape::<u32, RealCounters>(map::REAL_COUNTERS, MapType::PerCpuArray, reals, of_reals),
     ]
 }
 
-const fn shape<K, V>(name: &'static str, kind: MapType, entries: u32, limit: &'static str) -> Shape {
+const fn shape<K, V>(name: &'static str, kind: MapType, entries: u32, limit: Option<&'static str>) -> Shape {
     Shape { name, kind, key: size_of::<K>(), value: size_of::<V>(), entries, limit }
 }
 

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 /// The ELF file that `build.rs` made.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lb.o"));
 
-/// The section of the program, which tells the loader that the program takes packets in several buffers.
-const WITH_FRAGS: &[u8] = b"\0xdp.frags\0";
+/// The section of the program, which tells the loader that the program takes packets in several buffers. The name of its
+/// relocations, `.relxdp.frags`, shares these bytes.
+const WITH_FRAGS: &[u8] = b"xdp.frags\0";
 
 /// As long, and cut off by its zero byte: the section of a program that takes packets in one buffer.
-const WITHOUT_FRAGS: &[u8] = b"\0xdp\0frags\0";
+const WITHOUT_FRAGS: &[u8] = b"xdp\0frags\0";
 
 /// The first kernel that knows `BPF_F_XDP_HAS_FRAGS`.
 const FRAGS_KERNEL: (u32, u32) = (5, 18);
