@@ -11,7 +11,7 @@ pub struct Status {
     pub router: String,
     /// `lbd` version.
     pub version: String,
-    /// `"active"`, `"standby"` or `"starting"`.
+    /// `"active"`, `"standby"`, `"starting"` or `"leaving"` (forwards until the peer has taken over).
     pub role: String,
     /// One sentence: why this role.
     pub reason: String,
@@ -40,7 +40,8 @@ pub struct PeerStatus {
     pub alive: bool,
     /// Every path.
     pub paths: Vec<PathStatus>,
-    /// Heartbeats ignored, by cause: `"wrong_key"`, `"replayed"`, `"truncated"`, `"stranger"`, `"version"`.
+    /// Heartbeats ignored, by cause: `"wrong_key"`, `"replayed"`, `"truncated"`, `"stranger"`, `"version"`, `"unproven"`
+    /// (authentic, but its sender has not answered this router yet: a few whenever a router starts).
     pub ignored: BTreeMap<String, u64>,
     /// The last transitions of this router's role, newest first.
     pub transitions: Vec<Transition>,

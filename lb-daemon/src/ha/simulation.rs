@@ -62,7 +62,7 @@ impl Setup {
         }
     }
 
-    /// Two seconds, three paths of nothing: the simplest pair.
+    /// Two paths, a heartbeat every 100 ms, and nothing lost.
     fn plain() -> Self {
         Self {
             interval: Duration::from_millis(100),

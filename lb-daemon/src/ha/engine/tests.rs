@@ -32,6 +32,18 @@ fn silence_has_its_reason_and_its_place_in_the_history() {
 }
 
 #[test]
+fn a_starting_router_is_patient_with_a_peer_that_has_yet_to_prove_itself_but_not_for_ever() {
+    let (mut engine, start) = started();
+    sleep_until(&mut engine, start + MS * 900);
+    let unproven = Heartbeat { echo: None, ..says(Role::Active, 1) };
+    assert_eq!(engine.handle_heartbeat(0, &unproven, start + MS * 900), Err(Ignored::Unproven));
+    sleep_until(&mut engine, start + MS * 2999);
+    assert_eq!(engine.role(), Role::Starting);
+    sleep_until(&mut engine, start + MS * 3000);
+    assert_eq!(engine.role(), Role::Active);
+}
+
+#[test]
 fn heartbeats_are_paced_and_a_change_of_role_is_told_at_once() {
     let (mut engine, start) = started();
     assert!(engine.poll_transmit(start).is_some());

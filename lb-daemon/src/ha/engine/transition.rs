@@ -5,25 +5,27 @@ use super::{Cause, Role};
 /// States of the engine. [`Role`] is what others see of them.
 ///
 /// ```text
-///                          peer active, or preferred
-///            +----------+ --------------------------> +---------+ <------------------------------+
-///  start --> | Starting |                             | Standby |                                |
-///            +----------+                             +---------+                                |
-///                  | peer silent, leaving,             |       ^                                |
-///                  | or not preferred      peer silent,|       | peer active and stronger       |
-///                  |                       leaving, or |       |                                |
-///                  |                       election won|       |                                |
-///                  |                                   v       |                                |
-///                  +--------------------------------> +---------+  operator,    +-------------+  |
-///                                                     | Active  |  peer asks    | HandingOver |--+ peer active
-///                     peer silent, leaving, or late   |         | ------------> |             |
-///                     +-----------------------------> +---------+               +-------------+
-///                     |                                 |     | stop with a peer       |   |
-///                     +---------------------------------|-----|------------------------+   | stop
-///                                                       |     v                            v
-///  stop in Starting or Standby, or without a peer       |   +----------+  peer active,   +---------+
-///  ----------------------------------------------------(+)->| Stopping |  silent, late   | Stopped |
-///                                                           +----------+ --------------> +---------+
+///   start                         peer active; election lost
+///     |      +---------------------------------------------------------------+
+///     v      |                                                               v
+///  +----------+  peer silent or leaving;   +--------+  peer active    +---------+
+///  | Starting |--------------------------->|        |  and stronger   |         |
+///  +----------+  election won              | Active |---------------->| Standby |
+///                                          |        |<----------------|         |
+///  peer silent or leaving; late            |        |  peer silent or |         |
+///        +-------------------------------->|        |  leaving;       |         |
+///        |                                 +--------+  election won   +---------+
+///        |         operator; peer asks      |      |                       ^
+///  +-------------+<-------------------------+      | stop with a           |
+///  |             |                                 | living peer           |
+///  | HandingOver |---------------------------------|-----------------------+
+///  |             |  peer active                    v
+///  +-------------+                           +----------+  peer active or silent; late   +---------+
+///        +---------------------------------->| Stopping |------------------------------->| Stopped |
+///            stop with a living peer         +----------+                                +---------+
+///
+///  Any state but Stopping goes straight to Stopped on a stop that nobody can relieve it for.
+///  Starting over an active data plane goes to Stopping on a stop, as Active does.
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum State {

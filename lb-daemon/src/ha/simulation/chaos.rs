@@ -8,7 +8,7 @@ const MOST_CHANGES: usize = 8;
 
 #[test]
 fn after_any_trouble_exactly_one_is_active_and_stays_so() {
-    for_seeds(4000, |mut random| {
+    for_seeds(2500, |mut random| {
         let setup = Setup::any(&mut random);
         let (mut world, _) = World::settled(setup.clone(), random);
         for _ in 0..1 + world.random.below(12) {
