@@ -1,13 +1,13 @@
 //! The XDP program in a test: loaded from the object that the daemon embeds, with maps of its own, attached to nothing
 //! and run on single frames by `BPF_PROG_TEST_RUN`.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, io::ErrorKind};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{
     Ebpf, EbpfLoader, Pod,
-    maps::{Array, HashMap, MapData, PerCpuArray, PerCpuValues},
-    programs::{ProgramInfo, TestRun as _, TestRunOptions, Xdp},
+    maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues},
+    programs::{ProgramError, ProgramInfo, TestRun as _, TestRunOptions, Xdp, xdp::XdpMode},
 };
 use lb_common::{
     Counter, Flow, FlowKey, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason, Ring, RouterRole,
@@ -25,6 +25,8 @@ pub const FLOWS: u32 = 1024;
 const SERVICES: u32 = 16;
 /// Room for a frame that grew, which none does.
 const SLACK: usize = 64;
+/// How often an interrupted load is tried.
+const LOAD_ATTEMPTS: u32 = 5;
 /// Name of the program in the object.
 const PROGRAM: &str = "lb";
 
@@ -91,7 +93,7 @@ impl Program {
             .override_global("AYA_LOG_LEVEL", &level, true)
             .load(OBJECT)?;
         let program: &mut Xdp = ebpf.program_mut(PROGRAM).context("no such program")?.try_into()?;
-        program.load()?;
+        load(program)?;
         Ok(Self { ebpf })
     }
 
@@ -101,6 +103,29 @@ impl Program {
     /// When the kernel does not say.
     pub fn info(&self) -> Result<ProgramInfo> {
         Ok(self.xdp()?.info()?)
+    }
+
+    /// The kernel's number of a map.
+    ///
+    /// # Errors
+    /// When there is no such map, or the kernel does not say.
+    pub fn map_id(&self, name: &str) -> Result<u32> {
+        match self.ebpf.map(name).with_context(|| format!("no map {name}"))? {
+            Map::Array(data) | Map::HashMap(data) | Map::LruHashMap(data) | Map::PerCpuArray(data) => {
+                Ok(data.info()?.id())
+            }
+            _ => bail!("the map {name} is of a kind that the program has none of"),
+        }
+    }
+
+    /// Attaches the program to an interface of this network namespace, in the driver, until the value is dropped.
+    ///
+    /// # Errors
+    /// When the driver refuses.
+    pub fn attach(&mut self, ifindex: u32) -> Result<()> {
+        let program: &mut Xdp = self.ebpf.program_mut(PROGRAM).context("no such program")?.try_into()?;
+        program.attach_to_if_index(ifindex, XdpMode::Driver)?;
+        Ok(())
     }
 
     /// Forgets everything that stands in the maps: a router that has just started.
@@ -315,6 +340,17 @@ impl Program {
     fn per_cpu<V: Pod>(&mut self, name: &str) -> Result<PerCpuArray<&mut MapData, V>> {
         Ok(self.ebpf.map_mut(name).with_context(|| format!("no map {name}"))?.try_into()?)
     }
+}
+
+/// Loads the program; once more where the verifier was interrupted by a signal, as libbpf does.
+fn load(program: &mut Xdp) -> Result<()> {
+    for _ in 0..LOAD_ATTEMPTS {
+        match program.load() {
+            Err(ProgramError::LoadError { io_error, .. }) if io_error.kind() == ErrorKind::WouldBlock => {}
+            result => return Ok(result?),
+        }
+    }
+    bail!("the verifier was interrupted {LOAD_ATTEMPTS} times")
 }
 
 /// The bytes of a `struct xdp_md`: `data`, `data_end`, `data_meta`, `ingress_ifindex`, `rx_queue_index` and

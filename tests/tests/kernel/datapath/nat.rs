@@ -29,7 +29,8 @@ fn a_connection_is_translated_both_ways() {
 
 #[test]
 fn options_and_tags_stay_where_they_are() {
-    let dresses: [(&str, fn(Frame) -> Frame); 6] = [
+    type Dress = fn(Frame) -> Frame;
+    let dresses: [(&str, Dress); 6] = [
         ("plain", |frame| frame),
         ("IP options", |frame| frame.ip_options(&[7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0])),
         ("the longest IP options", |frame| frame.ip_options(&[1; 40])),

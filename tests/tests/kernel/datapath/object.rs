@@ -1,31 +1,82 @@
-//! The object itself: what the verifier makes of it, with and without log calls.
+//! The object itself: what the verifier, a driver and bpftool make of it.
 
+use std::process::Command;
+
+use lb_common::{IPPROTO_TCP, Reason, map};
 use lb_tests::prog::Program;
+use serde_json::Value;
 
-use super::world::with_world;
+use super::world::*;
 
-/// `Level::Debug` of aya-log; every line here is of this level or a graver one.
+/// `Level::Warn` of aya-log, the gravest that any line has.
+const WARN: u8 = 2;
+/// `Level::Debug` of aya-log, of which the least grave lines are.
 const DEBUG: u8 = 4;
+/// Instructions that the verifier of Linux walks through at most (`BPF_COMPLEXITY_LIMIT_INSNS`).
+const VERIFIER_LIMIT: u32 = 1_000_000;
 
 #[test]
-fn it_loads_at_every_log_level_and_log_calls_vanish_at_zero() {
+fn it_loads_at_every_log_level_and_at_zero_no_log_call_is_left() {
     with_world(|world| {
-        let quiet = world.program.info().unwrap();
-        for level in 1..=DEBUG {
-            let talking = Program::load_with_log_level(level).unwrap().info().unwrap();
-            eprintln!(
-                "level {level}: {:?} bytes, {:?} instructions verified",
-                talking.size_translated(),
-                talking.verified_instruction_count()
-            );
-            if level > 1 {
-                assert!(talking.size_translated() > quiet.size_translated(), "level {level}");
-            }
+        let info = world.program.info().unwrap();
+        let quiet = info.size_translated().unwrap();
+        assert!(info.verified_instruction_count().unwrap() < VERIFIER_LIMIT / 2, "room for other kernels");
+        let mut smaller = quiet;
+        for level in WARN..=DEBUG {
+            let size =
+                Program::load_with_log_level(level).unwrap().info().unwrap().size_translated().unwrap();
+            assert!(size > smaller, "level {level} adds the lines of that level");
+            smaller = size;
         }
-        eprintln!(
-            "level 0: {:?} bytes, {:?} verified",
-            quiet.size_translated(),
-            quiet.verified_instruction_count()
-        );
+        // One below the gravest line: what is left has no log call.
+        let without =
+            Program::load_with_log_level(WARN - 1).unwrap().info().unwrap().size_translated().unwrap();
+        assert_eq!(quiet, without);
     });
+}
+
+#[test]
+fn a_driver_takes_it_for_jumbo_frames() {
+    with_world(|world| {
+        world.set_mtu("public", 9000);
+        // A program of its own: it stays attached as long as it lives.
+        Program::load().unwrap().attach(world.public).unwrap();
+    });
+}
+
+#[test]
+fn bpftool_prints_maps_with_the_names_of_their_fields() {
+    if Command::new("bpftool").arg("version").output().is_err() {
+        eprintln!("SKIPPED: bpftool is not installed");
+        return;
+    }
+    with_world(|world| {
+        let syn = from_client("S");
+        world.public("SYN", &syn, redirect(Reason::NatIn, &to_server(syn.clone(), 1)));
+        world.program.add_local([10, 0, 0, 1]).unwrap();
+        for name in map::ALL {
+            let entries = dump(world.program.map_id(name).unwrap());
+            assert!(
+                entries.as_array().is_some_and(|entries| !entries.is_empty()),
+                "{name} has typed entries"
+            );
+        }
+        let flows = dump(world.program.map_id(map::FLOWS).unwrap());
+        let is_original = |entry: &&Value| entry["key"]["destination_port"] == vip().port();
+        let original = flows.as_array().unwrap().iter().find(is_original).unwrap();
+        assert_eq!(original["key"]["protocol"], IPPROTO_TCP);
+        assert_eq!(original["value"]["real"], 1);
+        assert_eq!(original["value"]["other"]["source_port"], server(1).port());
+    });
+}
+
+/// The entries of a map as bpftool formats them by BTF.
+fn dump(id: u32) -> Value {
+    let output =
+        Command::new("bpftool").args(["--json", "map", "dump", "id", &id.to_string()]).output().unwrap();
+    let mut entries: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // Raw bytes stand beside what BTF makes of them.
+    entries.as_array_mut().unwrap().iter_mut().for_each(|entry| *entry = entry["formatted"].take());
+    assert!(entries.as_array().unwrap().iter().all(|entry| !entry.is_null()), "map {id} has BTF");
+    entries
 }

@@ -211,6 +211,12 @@ impl World {
         fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
     }
 
+    /// Sets the largest packet of an interface and of its other end, in bytes.
+    pub(crate) fn set_mtu(&self, name: &str, mtu: u32) {
+        ip(&format!("link set {name} mtu {mtu}"));
+        ip(&format!("link set {name}-end mtu {mtu}"));
+    }
+
     /// Runs a frame that comes in by the public segment, and checks everything about its end.
     #[track_caller]
     pub(crate) fn public(&mut self, row: &str, frame: &Frame, expected: Expected) {
