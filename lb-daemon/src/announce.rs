@@ -37,9 +37,10 @@ pub struct Announcer {
 }
 
 /// Starts an announcer, on standby. It ends when the [`Announcer`] is dropped. Must be called within a tokio runtime.
-pub fn start() -> Announcer {
+/// `settle`: see [`Schedule::start`]; zero for a router without a peer.
+pub fn start(settle: Duration) -> Announcer {
     let (order, orders) = watch::channel(None);
-    tokio::spawn(run(orders));
+    tokio::spawn(run(orders, settle));
     Announcer { order }
 }
 
@@ -57,13 +58,13 @@ impl Announcer {
 }
 
 /// Follows orders until the announcer is gone.
-async fn run(mut orders: watch::Receiver<Order>) {
+async fn run(mut orders: watch::Receiver<Order>, settle: Duration) {
     let mut sender = Sender::default();
     loop {
         let active = orders.borrow_and_update().is_some();
         let announcing = async {
             if active {
-                sender.announce(&orders).await;
+                sender.announce(&orders, settle).await;
             }
             std::future::pending::<()>().await;
         };
@@ -85,8 +86,8 @@ struct Sender {
 
 impl Sender {
     /// Announces on schedule, for ever.
-    async fn announce(&mut self, orders: &watch::Receiver<Order>) {
-        let mut schedule = Schedule::start(Instant::now().into_std());
+    async fn announce(&mut self, orders: &watch::Receiver<Order>, settle: Duration) {
+        let mut schedule = Schedule::start(Instant::now().into_std(), settle);
         loop {
             sleep_until(Instant::from_std(schedule.next_deadline())).await;
             if schedule.poll(Instant::now().into_std()) {

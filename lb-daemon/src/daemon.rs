@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, anyhow};
@@ -34,6 +35,9 @@ use crate::{
 /// Exit code for a configuration that is not valid.
 pub const EXIT_CONFIG: u8 = 2;
 
+/// Intervals after a freeze within which the pair has decided who is active: the engine listens for two.
+const SETTLE_INTERVALS: u32 = 3;
+
 /// Runs the daemon until a signal stops it.
 ///
 /// # Errors
@@ -59,6 +63,8 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
     }
     let resume = datapath.installed()?.role == lb_common::RouterRole::Active;
     let pair = ha::driver::start(config.router.name.clone(), config.peer.clone(), config.hash(), resume)?;
+    let settle = config.peer.as_ref().map_or(Duration::ZERO, |peer| peer.interval * SETTLE_INTERVALS);
+    let limits = datapath.limits();
     let (report, reports) = mpsc::channel(64);
     let (handle, commands) = DirectorHandle::channel();
     let mut director = Director::new(Parts {
@@ -68,7 +74,8 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
         pair,
         checkers: health::Checkers::new(report),
         reports,
-        announcer: announce::start(),
+        announcer: announce::start(settle),
+        limits,
         targets,
         topology,
         commands,

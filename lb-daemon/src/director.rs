@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 use crate::{
     address,
     announce::Announcer,
-    config::{self, Config, Host, Vip},
+    config::{self, Config, Host, Limits, Vip},
     connections::{self, Counts, Survey},
     datapath::Datapath,
     director::{
@@ -35,7 +35,8 @@ use crate::{
     netlink,
     plan::{Inputs, Override, RealId, plan},
     reconcile::reconcile,
-    topology::Topology,
+    tables::Tables,
+    topology::{Link, Topology},
 };
 
 /// Time between two looks at the flow table and the counters.
@@ -49,6 +50,8 @@ pub struct Parts {
     pub config: Config,
     /// Data plane.
     pub datapath: Box<dyn Datapath>,
+    /// Sizes that it has.
+    pub limits: Limits,
     /// Pair.
     pub pair: Pair,
     /// Health checks and what they report.
@@ -70,12 +73,15 @@ pub struct Director {
     parts: Parts,
     /// Role that the addresses and the announcer were last set for.
     applied: Role,
+    /// What stands in the maps, since the last plan: nobody else writes them.
+    tables: Tables,
     health: BTreeMap<RealId, bool>,
     overrides: BTreeMap<RealId, Override>,
     connections: BTreeMap<RealId, Counts>,
     counters: BTreeMap<RealId, RealCounters>,
     estimator: Estimator,
     sampled: Instant,
+    links: BTreeMap<String, Link>,
     trouble: BTreeMap<&'static str, String>,
 }
 
@@ -89,16 +95,19 @@ pub enum Stop {
 impl Director {
     /// A director that has not looked at anything yet.
     pub fn new(parts: Parts) -> Self {
+        let links = parts.topology.borrow().links.clone();
         Self {
-            parts,
             applied: Role::Starting,
+            tables: Tables::default(),
             health: BTreeMap::new(),
             overrides: BTreeMap::new(),
             connections: BTreeMap::new(),
             counters: BTreeMap::new(),
             estimator: Estimator::default(),
             sampled: Instant::now(),
+            links,
             trouble: BTreeMap::new(),
+            parts,
         }
     }
 
@@ -126,10 +135,7 @@ impl Director {
                     self.take_role(next).await;
                 }
                 Ok(()) = reannounce.changed() => self.announce(),
-                Ok(()) = self.parts.topology.changed() => {
-                    self.parts.topology.mark_unchanged();
-                    self.replan();
-                }
+                Ok(()) = self.parts.topology.changed() => self.network_changed(),
                 Some(report) = self.parts.reports.recv() => self.report(report),
                 Some(command) = self.parts.commands.recv() => self.command(command).await,
                 Some(()) = reload.recv() => {
@@ -204,8 +210,22 @@ impl Director {
         self.parts.announcer.active(addresses);
     }
 
+    fn network_changed(&mut self) {
+        let links = self.parts.topology.borrow_and_update().links.clone();
+        self.replan();
+        // What was announced while a link was down was lost, and a new MAC address is known to nobody.
+        if links != self.links {
+            self.links = links;
+            self.announce();
+        }
+    }
+
     fn report(&mut self, report: Report) {
         let Report { real, healthy, detail } = report;
+        if !checks(&self.parts.config, &self.overrides).contains_key(&real) {
+            // On its way while the server was removed or disabled.
+            return;
+        }
         let words = if healthy { "up" } else { "down" };
         info!("real server {}:{} is {words}: {detail}", real.address, real.port);
         self.health.insert(real, healthy);
@@ -237,6 +257,7 @@ impl Director {
         };
         let tables = plan(&Inputs {
             config: &self.parts.config,
+            limits: self.parts.limits,
             role,
             health: &self.health,
             overrides: &self.overrides,
@@ -246,6 +267,7 @@ impl Director {
         })
         .map_err(|error| error.to_string())?;
         reconcile(datapath, &tables).map_err(|error| error.to_string())?;
+        self.tables = tables;
         Ok(())
     }
 
@@ -260,11 +282,10 @@ impl Director {
 
     fn try_sample(&mut self) -> Result<(), String> {
         let datapath = self.parts.datapath.as_mut();
-        let tables = datapath.installed().map_err(|error| error.to_string())?;
         let flows = datapath.flows().map_err(|error| error.to_string())?;
-        let Survey { counts, due } = connections::survey(&flows, &tables.reals, datapath.now());
+        let Survey { counts, due } = connections::survey(&flows, &self.tables.reals, datapath.now());
         datapath.remove_flows(&due).map_err(|error| error.to_string())?;
-        let slots = tables.slots();
+        let slots = self.tables.slots();
         let indices: Vec<u32> = slots.keys().copied().collect();
         let counters = datapath.real_counters(&indices).map_err(|error| error.to_string())?;
         let named = |index: u32| slots.get(&index).copied();

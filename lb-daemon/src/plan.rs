@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use lb_common::{Method, PeerHop, RING_SLOTS, Real, RealKey, RealState, RouterRole, ServiceKey};
 
 use crate::{
-    config::{self, Config},
+    config::{self, Config, Limits},
     schedule::{self, Member, Previous, Schedule},
     tables::{ServiceTable, Tables},
     topology::Topology,
@@ -48,6 +48,8 @@ pub struct Override {
 pub struct Inputs<'a> {
     /// The configuration in force.
     pub config: &'a Config,
+    /// Sizes that the data plane really has; those in the configuration where it was loaded with them.
+    pub limits: Limits,
     /// Role of this router.
     pub role: RouterRole,
     /// Measured health; a real server that is absent here has not been checked yet: it stays up where it is installed
@@ -225,7 +227,7 @@ mod tests {
         world.override_of(0).drained = true;
         world.override_of(1).weight = Some(0);
         assert_eq!(states(&world, &Tables::default()), [RealState::Quiesced, RealState::Quiesced]);
-        assert_eq!(world.ring(&world.fresh()), []);
+        assert!(world.ring(&world.fresh()).is_empty());
         *world.override_of(0) = Override { weight: Some(7), ..Override::default() };
         assert_eq!(world.fresh().reals[&0].weight, 7);
         *world.override_of(0) = Override { disabled: true, ..Override::default() };
@@ -251,7 +253,7 @@ mod tests {
 
         let other = crate::topology::Link { index: 99, mac: [2; 6], up: true };
         world.topology.links.insert("other0".into(), other);
-        assert_eq!(world.ring(&world.plan(&with, &BTreeMap::new()).unwrap()), [], "the interface is gone");
+        assert!(world.ring(&world.plan(&with, &BTreeMap::new()).unwrap()).is_empty(), "the interface is gone");
     }
 
     #[test]

@@ -77,9 +77,8 @@ impl Director {
 
     fn connection_list(&self) -> Result<Vec<Connection>, ApiError> {
         let internal = |error: crate::datapath::Error| ApiError::internal(error.to_string());
-        let tables = self.parts.datapath.installed().map_err(internal)?;
         let flows = self.parts.datapath.flows().map_err(internal)?;
-        Ok(connections::list(&flows, &tables.reals, self.parts.datapath.now()))
+        Ok(connections::list(&flows, &self.tables.reals, self.parts.datapath.now()))
     }
 
     fn failover(&self) -> Result<Done, ApiError> {

@@ -38,7 +38,8 @@ use super::{
 pub enum Notice {
     /// The role has changed.
     Role(Transition),
-    /// The role stays active, but the peer was active too: the network must be told again whose the addresses are.
+    /// The role stays active, but the peer was active too, or was silent for a while and may have been: the network must
+    /// be told again whose the addresses are.
     Reannounce,
     /// Heartbeats arrive on this path again.
     PathUp(usize),
@@ -234,6 +235,11 @@ impl Engine {
 
     /// Takes in what the peer says.
     fn hear(&mut self, heartbeat: &Heartbeat, now: Instant) {
+        // While the peer's daemon was silent, its kernel may have gone on answering for the addresses. Of a peer that
+        // says it is active, the table takes care.
+        if self.role() == Role::Active && !self.peer.alive() && heartbeat.role != Role::Active {
+            self.notices.push_back(Notice::Reannounce);
+        }
         self.peer.hear(heartbeat, now);
         let event = match heartbeat.role {
             // A peer that does not know yet that this router leaves may still yield to it.

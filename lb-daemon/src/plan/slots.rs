@@ -24,7 +24,7 @@ pub(super) struct Seat {
 /// An id for each service: the installed one; for a new service one that is free, and only when there is none that of
 /// a service which goes.
 pub(super) fn service_ids(inputs: &Inputs<'_>) -> Result<BTreeMap<ServiceKey, u32>, PlanError> {
-    let limit = inputs.config.limits.services;
+    let limit = inputs.limits.services;
     let services = &inputs.config.services;
     let installed = &inputs.installed.services;
     let too_many = || PlanError::TooManyServices(services.len(), limit);
@@ -55,7 +55,7 @@ pub(super) fn service_ids(inputs: &Inputs<'_>) -> Result<BTreeMap<ServiceKey, u3
 /// A slot for each real server: the installed one; for a new server one that was never used, and only when there is
 /// none one that an earlier change has freed, with its next generation.
 pub(super) fn seats(inputs: &Inputs<'_>) -> Result<BTreeMap<RealId, Seat>, PlanError> {
-    let limit = inputs.config.limits.reals;
+    let limit = inputs.limits.reals;
     let taken = &inputs.installed.reals;
     let mut kept = installed_seats(inputs);
     let never_used =

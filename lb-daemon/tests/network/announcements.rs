@@ -30,7 +30,7 @@ const BURST: usize = 6;
 fn a_burst_in_both_forms_then_refreshes_then_silence() {
     lab::with_peer_and_paused_clock(async |peer| {
         let mut ear = Ear::new(&peer);
-        let announcer = announce::start();
+        let announcer = announce::start(Duration::ZERO);
         let address = Ipv4Addr::new(10, 77, 0, 100);
         announcer.active(orders(&[address]));
 
@@ -51,7 +51,7 @@ fn a_burst_in_both_forms_then_refreshes_then_silence() {
 fn many_addresses_all_leave() {
     lab::with_peer_and_paused_clock(async |peer| {
         let mut ear = Ear::new(&peer);
-        let announcer = announce::start();
+        let announcer = announce::start(Duration::ZERO);
         let addresses: Vec<Ipv4Addr> = (0..250).map(|host| Ipv4Addr::new(10, 78, 0, host)).collect();
         announcer.active(orders(&addresses));
         sleep(Duration::from_millis(90)).await;
@@ -67,7 +67,7 @@ fn many_addresses_all_leave() {
 fn an_interface_that_is_gone_silences_no_other() {
     lab::with_peer_and_paused_clock(async |peer| {
         let mut ear = Ear::new(&peer);
-        let announcer = announce::start();
+        let announcer = announce::start(Duration::ZERO);
         let address = Ipv4Addr::new(10, 77, 0, 100);
         let gone = Vip { address: "10.79.0.1/32".parse().unwrap(), interface: "gone".to_owned() };
         let mut all = vec![(gone, 9999, MAC)];
@@ -82,7 +82,7 @@ fn an_interface_that_is_gone_silences_no_other() {
 fn nothing_leaves_after_the_announcer_is_dropped() {
     lab::with_peer_and_paused_clock(async |peer| {
         let mut ear = Ear::new(&peer);
-        let announcer = announce::start();
+        let announcer = announce::start(Duration::ZERO);
         let address = Ipv4Addr::new(10, 77, 0, 100);
         announcer.active(orders(&[address]));
         sleep(Duration::from_millis(50)).await;

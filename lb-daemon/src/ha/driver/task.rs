@@ -96,9 +96,7 @@ fn tell(notice: &Notice, sockets: &[PathSocket], outputs: &Outputs) {
             tracing::info!(from = %transition.from, to = %transition.to, "role changed: {}", transition.reason);
         }
         Notice::Reannounce => {
-            tracing::warn!(
-                "both routers were active; this one keeps the role and announces its addresses again"
-            );
+            tracing::info!("the peer may have answered for the addresses; they are announced again");
             outputs.reannounce.send_modify(|count| *count += 1);
         }
         Notice::PathUp(index) | Notice::PathDown(index) => {

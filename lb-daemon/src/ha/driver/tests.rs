@@ -19,7 +19,7 @@ const LONG: Duration = Duration::from_secs(60);
 #[test]
 fn a_router_without_a_peer_is_active_at_once() {
     run(async {
-        let handle = start("alpha".to_owned(), None, 0, false).unwrap();
+        let mut handle = start("alpha".to_owned(), None, 0, false).unwrap();
         assert_eq!(handle.role.borrow().role, Role::Active);
         assert_eq!(handle.failover(), Err("no peer is configured".to_owned()));
         assert_eq!(handle.warnings(), Vec::<String>::new());

@@ -14,8 +14,9 @@ fn a_frozen_active_router_yields_when_it_wakes_whatever_its_priority() {
         world.run(world.setup.interval * 2);
         assert_eq!(world.the_active(), 1, "queues: {queues}");
         assert_eq!(world.engine(0).reason(), "peer took over while this router was frozen");
-        // The peer was never disturbed.
-        assert!(!world.nodes[1].notices.contains(&Notice::Reannounce));
+        // The kernel of the frozen router may have answered for the addresses until it woke.
+        let announced = world.nodes[1].notices.iter().filter(|notice| **notice == Notice::Reannounce).count();
+        assert_eq!(announced, 1, "queues: {queues}");
     }
 }
 
