@@ -1,5 +1,7 @@
 //! The whole demo in figures: a table for people, JSON for programs.
 
+use std::collections::BTreeMap;
+
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
@@ -96,16 +98,20 @@ impl Step {
     }
 }
 
-/// `n1 17 %  n2 33 %  …`, each of its own service's answers.
+/// `n1 17 %  n2 33 %  …`, a line for each service, each server's part of its own service's answers.
 fn shares(summary: &Summary) -> String {
-    let of_service = |server: &str| -> u64 {
-        let same = |other: &str| other.chars().next() == server.chars().next();
-        summary.servers.iter().filter(|(other, _)| same(other)).map(|(_, count)| count).sum()
-    };
-    let part = |(server, count): (&String, &u64)| {
-        format!("{server} {:.0} %", *count as f64 * 100.0 / of_service(server).max(1) as f64)
-    };
-    summary.servers.iter().map(part).collect::<Vec<_>>().join("  ")
+    let mut services = BTreeMap::<char, Vec<(&str, u64)>>::new();
+    for (server, count) in &summary.servers {
+        // The lab's servers are called by their service: n1, n2, n3 and d1, d2, d3.
+        services.entry(server.chars().next().unwrap_or('?')).or_default().push((server, *count));
+    }
+    let lines = services.values().map(|servers| {
+        let sum: u64 = servers.iter().map(|(_, count)| count).sum();
+        let parts =
+            servers.iter().map(|(name, count)| format!("{name} {:.0} %", *count as f64 * 100.0 / sum as f64));
+        parts.collect::<Vec<_>>().join("  ")
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -135,7 +141,7 @@ mod tests {
     fn shares_are_those_of_each_service() {
         let servers = [("n1", 25), ("n2", 75), ("d1", 50)].map(|(server, count)| (server.to_owned(), count));
         let summary = Summary { servers: servers.into(), ..Summary::default() };
-        assert_eq!(shares(&summary), "d1 100 %  n1 25 %  n2 75 %");
+        assert_eq!(shares(&summary), "d1 100 %\nn1 25 %  n2 75 %");
     }
 
     fn good() -> Findings {

@@ -9,7 +9,7 @@ use lb_tests::lab::{
     topology::{IPERF_PORT, NAT_VIP, Part},
 };
 
-use crate::support::{NAT, download, get, iperf, pair, pair_with, sha256, spread, tool};
+use crate::support::{NAT, client, download, get, iperf, pair, pair_with, sha256, spread, tool};
 
 #[test]
 fn connections_spread_by_weight_and_servers_see_the_client() {
@@ -34,7 +34,7 @@ fn a_download_arrives_whole() {
 #[test]
 fn many_connections_at_once_all_succeed() {
     let Some(lab) = pair().filter(|_| tool("wrk")) else { return };
-    let mut wrk = lab.client().unwrap().command("wrk");
+    let mut wrk = client(&lab, "wrk");
     wrk.args(["-t1", "-c16", "-d2s", "-H", "Connection: close", &format!("http://{NAT}/")]);
     let report = run(&mut wrk).unwrap();
     assert!(!report.contains("Socket errors") && !report.contains("Non-2xx"), "{report}");

@@ -50,10 +50,16 @@ pub(crate) fn tool(tool: &str) -> bool {
     have(tool)
 }
 
+/// A program on the client that is ended after half a minute, however it hangs.
+pub(crate) fn client(lab: &Lab, program: &str) -> Command {
+    let mut command = lab.client().expect("there is a client").command("timeout");
+    command.args(["30", program]);
+    command
+}
+
 /// What a client gets of `path`, each time on a connection of its own.
 pub(crate) fn get(lab: &Lab, target: SocketAddrV4, path: &str) -> String {
-    let mut curl = lab.client().expect("there is a client").command("curl");
-    run(curl.args(["-sS", "-m", "10", &format!("http://{target}{path}")])).expect("curl succeeds")
+    run(client(lab, "curl").args(["-sS", &format!("http://{target}{path}")])).expect("curl succeeds")
 }
 
 /// How many of `count` requests each server answers.
@@ -67,8 +73,8 @@ pub(crate) fn spread(lab: &Lab, target: SocketAddrV4, count: usize) -> BTreeMap<
 
 /// A command that downloads `length` bytes at `rate` (in curl's words) and prints their SHA-256.
 pub(crate) fn download(lab: &Lab, target: SocketAddrV4, length: u64, rate: &str) -> Command {
-    let mut command = lab.client().expect("there is a client").command("bash");
-    let curl = format!("curl -sS -m 60 --limit-rate {rate} http://{target}/bytes/{length} | sha256sum");
+    let mut command = client(lab, "bash");
+    let curl = format!("curl -sS --limit-rate {rate} http://{target}/bytes/{length} | sha256sum");
     command.arg("-c").arg(format!("set -o pipefail; {curl}"));
     command
 }

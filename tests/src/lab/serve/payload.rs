@@ -10,9 +10,11 @@ const CHUNK: u64 = 64 * 1024;
 pub fn chunks(length: u64) -> impl Iterator<Item = Bytes> + Send + 'static {
     (0..length.div_ceil(CHUNK)).map(move |chunk| {
         let start = chunk * CHUNK;
-        let size = CHUNK.min(length - start) as usize;
-        let mut bytes: Vec<u8> = (start / 8..(start + CHUNK) / 8).flat_map(word).collect();
-        bytes.truncate(size);
+        let mut bytes = vec![0; CHUNK as usize];
+        for (index, place) in (start / 8..).zip(bytes.chunks_exact_mut(8)) {
+            place.copy_from_slice(&word(index));
+        }
+        bytes.truncate(CHUNK.min(length - start) as usize);
         Bytes::from(bytes)
     })
 }
