@@ -1,11 +1,6 @@
 //! Start and stop of `lbd`: everything is made here, in the order in which one part needs another.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 use tokio::{
@@ -15,8 +10,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    address,
-    announce,
+    address, announce,
     api::server,
     config::{self, Config, Host},
     datapath::{

@@ -305,8 +305,7 @@ impl Director {
         if !fixed.is_empty() {
             return Err(format!("{} changed, which needs a restart of lbd", fixed.join(", ")));
         }
-        let removed: Vec<Vip> =
-            floating(&self.parts.config).difference(&floating(&new)).cloned().collect();
+        let removed: Vec<Vip> = floating(&self.parts.config).difference(&floating(&new)).cloned().collect();
         self.parts.config = new;
         servers::retain_configured(&self.parts.config, &mut self.overrides);
         self.apply_config();
@@ -359,7 +358,7 @@ pub(crate) fn test_config() -> Config {
         peer: None,
         vips: Vec::new(),
         services: Vec::new(),
-        limits: config::Limits::default(),
+        limits: Limits::default(),
         daemon: config::Daemon {
             pin_dir: "/sys/fs/bpf/lbd".into(),
             socket: "/run/lbd/lbd.sock".into(),

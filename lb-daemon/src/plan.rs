@@ -253,7 +253,10 @@ mod tests {
 
         let other = crate::topology::Link { index: 99, mac: [2; 6], up: true };
         world.topology.links.insert("other0".into(), other);
-        assert!(world.ring(&world.plan(&with, &BTreeMap::new()).unwrap()).is_empty(), "the interface is gone");
+        assert!(
+            world.ring(&world.plan(&with, &BTreeMap::new()).unwrap()).is_empty(),
+            "the interface is gone"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
     net::Ipv4Addr,
 };
 
-use lb_common::{PeerHop, Real, RealState, RealKey, RouterRole, Scheduler, ServiceKey};
+use lb_common::{PeerHop, Real, RealKey, RealState, RouterRole, Scheduler, ServiceKey};
 
 use crate::plan::RealId;
 

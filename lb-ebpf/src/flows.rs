@@ -82,12 +82,17 @@ pub(crate) fn insert(key: &FlowKey, reply: Option<&FlowKey>, flow: &mut Flow) ->
     if let Some(reply) = reply {
         flow.direction = Direction::Reply as u8;
         flow.other = *key;
-        FLOWS.insert(reply, &*flow, 0).map_err(|_| Reason::FlowTableFull)?;
+        put(reply, flow)?;
         flow.other = *reply;
     }
     flow.direction = Direction::Original as u8;
     // The client's entry comes last: a reply entry alone is not alive, and so never used.
-    FLOWS.insert(key, &*flow, 0).map_err(|_| Reason::FlowTableFull)
+    put(key, flow)
+}
+
+#[inline(always)]
+fn put(key: &FlowKey, flow: &Flow) -> Result<(), Reason> {
+    FLOWS.insert(key, flow, 0).map_err(|_| Reason::FlowTableFull)
 }
 
 /// Forgets a connection.

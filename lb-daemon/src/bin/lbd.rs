@@ -31,7 +31,8 @@ enum Command {
 fn main() -> ExitCode {
     let Arguments { config, log, command } = Arguments::parse();
     let under_journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let logger = tracing_subscriber::fmt().with_env_filter(log).with_target(false).with_writer(std::io::stderr);
+    let logger =
+        tracing_subscriber::fmt().with_env_filter(log).with_target(false).with_writer(std::io::stderr);
     if under_journal {
         logger.without_time().with_ansi(false).init();
     } else {

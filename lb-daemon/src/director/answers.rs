@@ -25,9 +25,7 @@ impl Director {
             Command::Server(change, reply) => drop(reply.send(self.change_server(&change))),
             Command::Reload(reply) => {
                 let result = self.reload().await;
-                drop(reply.send(
-                    result.map(|message| Done { message }).map_err(|error| ApiError::conflict(error)),
-                ));
+                drop(reply.send(result.map(|message| Done { message }).map_err(ApiError::conflict)));
             }
         }
     }
@@ -53,7 +51,8 @@ impl Director {
     }
 
     fn stats(&self) -> Result<Stats, ApiError> {
-        let counters = self.parts.datapath.reasons().map_err(|error| ApiError::internal(error.to_string()))?;
+        let counters =
+            self.parts.datapath.reasons().map_err(|error| ApiError::internal(error.to_string()))?;
         let flows = self.parts.datapath.flows().map_err(|error| ApiError::internal(error.to_string()))?;
         let reasons = Reason::ALL
             .iter()
@@ -89,14 +88,15 @@ impl Director {
     }
 
     fn change_server(&mut self, change: &ServerChange) -> Result<Done, ApiError> {
-        let message = servers::change(&self.parts.config, &mut self.overrides, change).map_err(|error| {
-            match error {
-                servers::ChangeError::NoService(_) | servers::ChangeError::NoServer(_) => {
-                    ApiError::not_found(error.to_string())
-                }
-                servers::ChangeError::Weight(_) => ApiError::bad_request(error.to_string()),
-            }
-        })?;
+        let message =
+            servers::change(&self.parts.config, &mut self.overrides, change).map_err(
+                |error| match error {
+                    servers::ChangeError::NoService(_) | servers::ChangeError::NoServer(_) => {
+                        ApiError::not_found(error.to_string())
+                    }
+                    servers::ChangeError::Weight(_) => ApiError::bad_request(error.to_string()),
+                },
+            )?;
         tracing::info!("{message}");
         let wanted = checks(&self.parts.config, &self.overrides);
         self.health.retain(|id, _| wanted.contains_key(id));

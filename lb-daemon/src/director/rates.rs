@@ -25,9 +25,10 @@ impl Estimator {
             .iter()
             .map(|(id, now)| {
                 let rates = match self.last.get(id) {
-                    Some(last) if seconds > 0.0 => {
-                        smooth(self.rates.get(id).copied().unwrap_or_default(), per_second(last, now, seconds))
-                    }
+                    Some(last) if seconds > 0.0 => smooth(
+                        self.rates.get(id).copied().unwrap_or_default(),
+                        per_second(last, now, seconds),
+                    ),
                     _ => self.rates.get(id).copied().unwrap_or_default(),
                 };
                 (*id, rates)

@@ -141,12 +141,9 @@ mod tests {
     #[test]
     fn enable_takes_every_change_back() {
         let mut overrides = BTreeMap::new();
-        for action in [
-            ServerAction::Weight(3),
-            ServerAction::Drain,
-            ServerAction::Disable,
-            ServerAction::Enable,
-        ] {
+        for action in
+            [ServerAction::Weight(3), ServerAction::Drain, ServerAction::Disable, ServerAction::Enable]
+        {
             let _ = change(&config(), &mut overrides, &order("rs1", None, action));
         }
         assert!(overrides.is_empty());
@@ -183,10 +180,8 @@ mod tests {
 
     fn config() -> Config {
         let mut config = crate::director::test_config();
-        config.services = vec![
-            service("web", 80, &[("rs1", 1), ("rs2", 2)]),
-            service("tls", 443, &[("rs2", 2)]),
-        ];
+        config.services =
+            vec![service("web", 80, &[("rs1", 1), ("rs2", 2)]), service("tls", 443, &[("rs2", 2)])];
         config
     }
 

@@ -5,9 +5,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use lb_common::{IPPROTO_TCP, Method, RealCounters};
 
 use crate::{
-    api::types::{
-        AddressStatus, InterfaceStatus, PeerStatus, RealStatus, ServiceStatus, Status, Totals,
-    },
+    api::types::{AddressStatus, InterfaceStatus, PeerStatus, RealStatus, ServiceStatus, Status, Totals},
     config::{Config, Real, Service},
     connections::Counts,
     director::{rates::Estimator, reload::floating, servers::real_id},
@@ -151,7 +149,10 @@ fn warnings(facts: &Facts<'_>, status: &Status) -> Vec<String> {
             lines.push(format!("service {}: no real server takes new connections", service.name));
         }
         for real in service.reals.iter().filter(|real| !real.reachable) {
-            lines.push(format!("real server {}: no next hop, is there a route and does it answer ARP?", real.name));
+            lines.push(format!(
+                "real server {}: no next hop, is there a route and does it answer ARP?",
+                real.name
+            ));
         }
     }
     for address in &status.addresses {

@@ -62,7 +62,16 @@ impl World {
         positions: &BTreeMap<ServiceKey, u64>,
     ) -> Result<Tables, PlanError> {
         let Self { config, role, health, overrides, topology } = self;
-        plan(&Inputs { config, limits: config.limits, role: *role, health, overrides, topology, installed, positions })
+        plan(&Inputs {
+            config,
+            limits: config.limits,
+            role: *role,
+            health,
+            overrides,
+            topology,
+            installed,
+            positions,
+        })
     }
 
     /// The plan on top of empty maps.

@@ -1,3 +1,5 @@
+//! The table row by row, and the rules around it.
+
 use std::time::Duration;
 
 use super::*;
