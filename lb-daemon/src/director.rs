@@ -24,7 +24,7 @@ use crate::{
     announce::Announcer,
     config::{self, Config, Host, Limits, Vip},
     connections::{self, Counts, Survey},
-    datapath::Datapath,
+    datapath::{self, Datapath},
     director::{
         command::Command,
         rates::Estimator,
@@ -78,7 +78,6 @@ pub struct Director {
     health: BTreeMap<RealId, bool>,
     overrides: BTreeMap<RealId, Override>,
     connections: BTreeMap<RealId, Counts>,
-    counters: BTreeMap<RealId, RealCounters>,
     estimator: Estimator,
     sampled: Instant,
     links: BTreeMap<String, Link>,
@@ -102,7 +101,6 @@ impl Director {
             health: BTreeMap::new(),
             overrides: BTreeMap::new(),
             connections: BTreeMap::new(),
-            counters: BTreeMap::new(),
             estimator: Estimator::default(),
             sampled: Instant::now(),
             links,
@@ -277,23 +275,28 @@ impl Director {
         if let Err(message) = &result {
             warn!("counters: {message}");
         }
-        self.note("counters", result.err());
+        self.note("counters", result.err().map(|error| error.to_string()));
     }
 
-    fn try_sample(&mut self) -> Result<(), String> {
+    fn try_sample(&mut self) -> Result<(), datapath::Error> {
         let datapath = self.parts.datapath.as_mut();
-        let flows = datapath.flows().map_err(|error| error.to_string())?;
+        let flows = datapath.flows()?;
         let Survey { counts, due } = connections::survey(&flows, &self.tables.reals, datapath.now());
-        datapath.remove_flows(&due).map_err(|error| error.to_string())?;
+        datapath.remove_flows(&due)?;
         let slots = self.tables.slots();
-        let indices: Vec<u32> = slots.keys().copied().collect();
-        let counters = datapath.real_counters(&indices).map_err(|error| error.to_string())?;
-        let named = |index: u32| slots.get(&index).copied();
-        self.connections = counts.into_iter().filter_map(|(index, one)| Some((named(index)?, one))).collect();
-        self.counters = counters.into_iter().filter_map(|(index, one)| Some((named(index)?, one))).collect();
-        self.estimator.sample(&self.counters, self.sampled.elapsed());
+        self.connections =
+            counts.into_iter().filter_map(|(index, one)| Some((*slots.get(&index)?, one))).collect();
+        self.estimator.sample(&self.counters()?, self.sampled.elapsed());
         self.sampled = Instant::now();
         Ok(())
+    }
+
+    /// The counters of every real server, now.
+    fn counters(&self) -> Result<BTreeMap<RealId, RealCounters>, datapath::Error> {
+        let slots = self.tables.slots();
+        let indices: Vec<u32> = slots.keys().copied().collect();
+        let counters = self.parts.datapath.real_counters(&indices)?;
+        Ok(counters.into_iter().filter_map(|(index, one)| Some((*slots.get(&index)?, one))).collect())
     }
 
     /// Reads the configuration file again. On an error nothing has changed.
@@ -306,6 +309,8 @@ impl Director {
             return Err(format!("{} changed, which needs a restart of lbd", fixed.join(", ")));
         }
         let removed: Vec<Vip> = floating(&self.parts.config).difference(&floating(&new)).cloned().collect();
+        // Checked above: nothing in it needs a restart.
+        let _ = self.parts.pair.update(new.peer.clone(), new.hash());
         self.parts.config = new;
         servers::retain_configured(&self.parts.config, &mut self.overrides);
         self.apply_config();
@@ -313,7 +318,7 @@ impl Director {
         if let Err(message) = address::reconcile(&removed, false).await {
             warn!("addresses: {message}");
         }
-        if self.applied.holds_addresses() {
+        if self.applied.forwards() {
             self.place_addresses(true).await;
             self.announce();
         }

@@ -4,21 +4,25 @@ use std::time::Instant;
 
 use lb_common::{Reason, Verdict};
 
-use super::{Director, checks, command::Command, servers, status};
+use super::{
+    Director, checks,
+    command::Command,
+    servers::{self, ChangeError},
+    status,
+};
 use crate::{
     api::{
         server::ApiError,
         types::{Connection, Done, ReasonCount, ServerChange, Stats, Status},
     },
-    connections,
-    ha::Role,
+    connections, datapath,
 };
 
 impl Director {
     /// Performs one command. An answer that nobody waits for any more is dropped.
     pub(super) async fn command(&mut self, command: Command) {
         match command {
-            Command::Status(reply) => drop(reply.send(Ok(self.status()))),
+            Command::Status(reply) => drop(reply.send(self.status())),
             Command::Stats(reply) => drop(reply.send(self.stats())),
             Command::Connections(reply) => drop(reply.send(self.connection_list())),
             Command::Failover(reply) => drop(reply.send(self.failover())),
@@ -30,11 +34,12 @@ impl Director {
         }
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> Result<Status, ApiError> {
         // A copy: to hold the borrow while the pair is asked below would hold up the heartbeat.
         let role = self.parts.pair.role.borrow().clone();
-        let trouble: Vec<String> = self.trouble.values().cloned().collect();
-        status::build(&status::Facts {
+        let trouble: Vec<String> = self.trouble.values().cloned().chain(self.parts.pair.warnings()).collect();
+        let counters = self.counters()?;
+        Ok(status::build(&status::Facts {
             config: &self.parts.config,
             role: (role.role.name(), &role.reason, Instant::now().duration_since(role.since).as_secs()),
             peer: self.parts.config.peer.as_ref().map(|_| self.parts.pair.status()),
@@ -44,16 +49,15 @@ impl Director {
             details: self.parts.checkers.details(),
             overrides: &self.overrides,
             connections: &self.connections,
-            counters: &self.counters,
+            counters: &counters,
             rates: &self.estimator,
             trouble: &trouble,
-        })
+        }))
     }
 
     fn stats(&self) -> Result<Stats, ApiError> {
-        let counters =
-            self.parts.datapath.reasons().map_err(|error| ApiError::internal(error.to_string()))?;
-        let flows = self.parts.datapath.flows().map_err(|error| ApiError::internal(error.to_string()))?;
+        let counters = self.parts.datapath.reasons()?;
+        let flows = self.parts.datapath.flows()?;
         let reasons = Reason::ALL
             .iter()
             .map(|reason| {
@@ -75,8 +79,7 @@ impl Director {
     }
 
     fn connection_list(&self) -> Result<Vec<Connection>, ApiError> {
-        let internal = |error: crate::datapath::Error| ApiError::internal(error.to_string());
-        let flows = self.parts.datapath.flows().map_err(internal)?;
+        let flows = self.parts.datapath.flows()?;
         Ok(connections::list(&flows, &self.tables.reals, self.parts.datapath.now()))
     }
 
@@ -88,15 +91,7 @@ impl Director {
     }
 
     fn change_server(&mut self, change: &ServerChange) -> Result<Done, ApiError> {
-        let message =
-            servers::change(&self.parts.config, &mut self.overrides, change).map_err(
-                |error| match error {
-                    servers::ChangeError::NoService(_) | servers::ChangeError::NoServer(_) => {
-                        ApiError::not_found(error.to_string())
-                    }
-                    servers::ChangeError::Weight(_) => ApiError::bad_request(error.to_string()),
-                },
-            )?;
+        let message = servers::change(&self.parts.config, &mut self.overrides, change)?;
         tracing::info!("{message}");
         let wanted = checks(&self.parts.config, &self.overrides);
         self.health.retain(|id, _| wanted.contains_key(id));
@@ -106,9 +101,17 @@ impl Director {
     }
 }
 
-impl Role {
-    /// Whether the addresses belong on this router in this role.
-    pub(super) const fn holds_addresses(self) -> bool {
-        matches!(self, Self::Active | Self::Leaving)
+impl From<datapath::Error> for ApiError {
+    fn from(error: datapath::Error) -> Self {
+        Self::internal(error.to_string())
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NoService(_) | ChangeError::NoServer(_) => Self::not_found(error.to_string()),
+            ChangeError::Weight(_) => Self::bad_request(error.to_string()),
+        }
     }
 }

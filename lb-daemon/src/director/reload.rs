@@ -18,7 +18,12 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     };
     differ("router.name", old.router.name != new.router.name);
     differ("router.interfaces", old.router.interfaces != new.router.interfaces);
-    differ("[peer]", old.peer != new.peer);
+    differ("[peer]", old.peer.is_some() != new.peer.is_some());
+    if let (Some(old), Some(new)) = (&old.peer, &new.peer) {
+        differ("peer.paths", old.paths != new.paths);
+        differ("peer.port", old.port != new.port);
+        differ("peer.key", old.key != new.key);
+    }
     differ("[limits]", old.limits != new.limits);
     differ("[daemon]", old.daemon != new.daemon);
     parts

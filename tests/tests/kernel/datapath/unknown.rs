@@ -132,7 +132,10 @@ fn a_reply_of_no_known_connection_goes_to_the_peer() {
     with_world(|world| {
         let stray = from_server(1, "SA").ttl(1);
         let offered = stray.clone().link(PRIVATE_MAC, PEER_PRIVATE_MAC);
-        world.private("active", &stray, transmit(Reason::SecondChance, &offered));
+        for role in [RouterRole::Active, RouterRole::Standby] {
+            world.program.set_role(role).unwrap();
+            world.private(&format!("{role:?}"), &stray, transmit(Reason::SecondChance, &offered));
+        }
         let by_peer = stray.clone().link(PEER_PRIVATE_MAC, PRIVATE_MAC);
         world.private("from the peer", &by_peer, pass(Reason::NotOurs));
         let datagram = Frame::udp(server(1), client()).link(server_mac(1), PRIVATE_MAC);
@@ -141,8 +144,5 @@ fn a_reply_of_no_known_connection_goes_to_the_peer() {
         world.private("another port", &stray.clone().source(other_port), pass(Reason::NotOurs));
         world.program.add_local([10, 0, 0, 100]).unwrap();
         world.private("to the router itself", &stray, pass(Reason::Local));
-        world.reset();
-        world.program.set_role(RouterRole::Standby).unwrap();
-        world.private("standby", &stray, pass(Reason::NotOurs));
     });
 }
