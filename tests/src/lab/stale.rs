@@ -1,9 +1,16 @@
 //! What a lab leaves behind when its process was killed, and its removal at the next start.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    path::Path,
+};
 
 use anyhow::{Context, Result};
-use nix::mount::umount;
+use nix::{
+    fcntl::{Flock, FlockArg},
+    mount::umount,
+};
 
 use super::{
     Lab,
@@ -18,6 +25,7 @@ pub const LABS: &str = "/run/lb-lab";
 /// # Errors
 /// What could not be removed; the rest has been.
 pub fn clean() -> Result<()> {
+    let _alone = lock()?;
     let mut result = Ok(());
     for name in entries(Path::new(FOLDER))?.iter().filter(|name| is_stale(name)) {
         eprintln!("removing the stale namespace {name}");
@@ -28,6 +36,16 @@ pub fn clean() -> Result<()> {
         result = result.and(remove_folder(&Path::new(LABS).join(name)));
     }
     result
+}
+
+/// Labs that start at the same moment would remove the same things under each other's hands.
+fn lock() -> Result<Flock<File>> {
+    fs::create_dir_all(LABS).with_context(|| format!("cannot create {LABS}"))?;
+    let path = Path::new(LABS).join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+    Flock::lock(file, FlockArg::LockExclusive)
+        .map_err(|(_, error)| error)
+        .with_context(|| format!("cannot lock {}", path.display()))
 }
 
 /// Unmounts what is mounted below `folder` and removes it.
