@@ -89,7 +89,10 @@ fn for_service(frame: &mut Frame, packet: &Packet, service: &Service, now: u64) 
     let peer = Peer::of(frame, packet);
     let is_active = role()? == RouterRole::Active;
     let opens = packet.key.protocol == IPPROTO_UDP || packet.flags.opens();
-    if is_active && opens {
+    // What the peer passes on to a standby it has not scheduled itself: for a moment of a handover both are standby, and
+    // to refuse the connection then would be the only failure that a client sees of it.
+    let is_ours = is_active || matches!(peer, Peer::Sender);
+    if is_ours && opens {
         return for_new_connection(frame, packet, service, &peer, now);
     }
     match peer {

@@ -64,9 +64,17 @@ fn nothing_from_the_peer_goes_back_to_the_peer() {
             world.public("ACK", &stray, transmit(Reason::UnknownReset, &rst("R", 77, 0)));
             world.public("RST", &by_peer(from_client("R")), drop(Reason::UnknownDropped));
         }
-        world.public("UDP on a standby", &by_peer(datagram()), drop(Reason::UnknownDropped));
-        let syn = by_peer(from_client("S"));
-        world.public("SYN on a standby", &syn, transmit(Reason::UnknownReset, &rst("RA", 0, 1001)));
+    });
+}
+
+#[test]
+fn a_standby_schedules_what_the_peer_passes_on() {
+    with_world(|world| {
+        world.program.set_role(RouterRole::Standby).unwrap();
+        let (syn, datagram) = (from_client("S"), datagram());
+        world.public("SYN", &by_peer(syn.clone()), redirect(Reason::NatIn, &to_server(syn, 1)));
+        let sent = to_server(datagram.clone(), 1);
+        world.public("UDP", &by_peer(datagram), redirect(Reason::NatIn, &sent));
     });
 }
 
