@@ -1,9 +1,15 @@
 //! Start and stop of `lbd`: everything is made here, in the order in which one part needs another.
 
-use std::{collections::BTreeMap, path::Path, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, anyhow};
 use tokio::{
+    net::UnixListener,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
 };
@@ -37,6 +43,7 @@ const SETTLE_INTERVALS: u32 = 3;
 /// # Errors
 /// When something that it needs is not there; the message is one line for the operator.
 pub async fn run(config_path: &Path) -> Result<ExitCode> {
+    kernel::require_privileges()?;
     let interfaces = netlink::interfaces().await.context("cannot list the interfaces")?;
     let host = Host { interfaces: Some(interfaces) };
     let config = match config::load(config_path, &host) {
@@ -48,6 +55,14 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
     };
     // First of all the socket: it is what keeps a second lbd away from the data plane of the first.
     let listener = server::bind(&config.daemon.socket)?;
+    operate(config_path, config, listener).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs on `listener` until a signal stops it. What can be refused without a change to the network is tried first.
+async fn operate(config_path: &Path, config: Config, listener: UnixListener) -> Result<()> {
+    let socket_file = SocketFile(config.daemon.socket.clone());
+    let heartbeat = ha::driver::bind(config.peer.clone())?;
     let (targets, wanted) = watch::channel(targets(&config));
     let watcher = netlink::watch(wanted).await.context("cannot watch the network")?;
     let topology = watcher.topology.clone();
@@ -56,7 +71,7 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
         warn!("{notice}");
     }
     let resume = datapath.installed()?.role == lb_common::RouterRole::Active;
-    let pair = ha::driver::start(config.router.name.clone(), config.peer.clone(), config.hash(), resume)?;
+    let pair = heartbeat.start(config.router.name.clone(), config.hash(), resume)?;
     let settle = config.peer.as_ref().map_or(Duration::ZERO, |peer| peer.interval * SETTLE_INTERVALS);
     let limits = datapath.limits();
     let (report, reports) = mpsc::channel(64);
@@ -84,10 +99,21 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
     let Stop::Planned = director.run(hangups()?, stop()?).await;
     notify(&[sd_notify::NotifyState::Stopping]);
     director.shutdown().await;
+    drop(socket_file);
     drop(closed);
     api.abort();
     drop(watcher);
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+/// The file of the API's socket. It goes while the socket still listens: after that it could be another daemon's.
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // A stale one is replaced by the next daemon.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// Removes everything a daemon with this configuration leaves: addresses, links, maps.
@@ -95,6 +121,7 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
 /// # Errors
 /// When a part cannot be removed; the other parts are removed all the same.
 pub async fn teardown(config_path: &Path) -> Result<ExitCode> {
+    kernel::require_privileges()?;
     let config = match config::load(config_path, &Host { interfaces: None }) {
         Ok(config) => config,
         Err(errors) => {
@@ -104,11 +131,12 @@ pub async fn teardown(config_path: &Path) -> Result<ExitCode> {
     };
     // A running daemon would put back what is removed here.
     let listener = server::bind(&config.daemon.socket)?;
+    let socket_file = SocketFile(config.daemon.socket.clone());
     let floating: Vec<_> = floating(&config).into_iter().collect();
     let addresses = address::reconcile(&floating, false).await;
     let datapath = pins::teardown(&config.daemon.pin_dir);
+    drop(socket_file);
     drop(listener);
-    let _ = std::fs::remove_file(&config.daemon.socket);
     for change in addresses.as_ref().map(Vec::as_slice).unwrap_or_default() {
         println!("{change}");
     }

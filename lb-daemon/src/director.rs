@@ -137,9 +137,8 @@ impl Director {
                 Some(report) = self.parts.reports.recv() => self.report(report),
                 Some(command) = self.parts.commands.recv() => self.command(command).await,
                 Some(()) = reload.recv() => {
-                    if let Err(message) = self.reload().await {
-                        error!("the configuration in force stays: {message}");
-                    }
+                    // What was refused is in the log already.
+                    let _ = self.reload().await;
                 }
                 _ = tick.tick() => self.sample(),
             }
@@ -299,14 +298,25 @@ impl Director {
         Ok(counters.into_iter().filter_map(|(index, one)| Some((*slots.get(&index)?, one))).collect())
     }
 
-    /// Reads the configuration file again. On an error nothing has changed.
+    /// Reads the configuration file again. On an error nothing has changed; each of its lines is in the log, whoever
+    /// asked.
     async fn reload(&mut self) -> Result<String, String> {
+        let result = self.try_reload().await;
+        if let Err(message) = &result {
+            message.lines().for_each(|line| error!("{line}"));
+            error!("not reloaded: the configuration in force stays");
+        }
+        result
+    }
+
+    async fn try_reload(&mut self) -> Result<String, String> {
         let interfaces = netlink::interfaces().await.map_err(|error| error.to_string())?;
         let host = Host { interfaces: Some(interfaces) };
         let new = config::load(&self.parts.config_path, &host).map_err(|errors| errors.to_string())?;
         let fixed = needs_restart(&self.parts.config, &new);
         if !fixed.is_empty() {
-            return Err(format!("{} changed, which needs a restart of lbd", fixed.join(", ")));
+            let file = self.parts.config_path.display();
+            return Err(format!("{file}: {} changed, which needs a restart of lbd", fixed.join(", ")));
         }
         let removed: Vec<Vip> = floating(&self.parts.config).difference(&floating(&new)).cloned().collect();
         // Checked above: nothing in it needs a restart.

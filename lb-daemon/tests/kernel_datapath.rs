@@ -193,6 +193,7 @@ fn another_owners_program_is_refused_by_its_id() {
         assert!(error.starts_with(&format!("lbt0 already runs another XDP program (id {id}): ")), "{error}");
         assert!(error.contains("bpftool net show dev lbt0"), "{error}");
         assert_eq!(program_id("lbt0"), Some(id));
+        assert!(!other.pin_dir.exists(), "nothing is left of a first start that was refused");
     });
 }
 
@@ -291,9 +292,13 @@ fn a_renamed_interface_is_attached_by_its_new_name() {
 #[test]
 fn an_interface_that_is_not_there_is_named() {
     in_lab(|lab| {
-        let missing = BTreeMap::from([("lbt9".to_owned(), 999_999)]);
+        let mut missing = interfaces(&["lbt0"]);
+        missing.insert("lbt9".to_owned(), 999_999);
         let error = KernelDatapath::open(&lab.settings(), &missing).err().unwrap().to_string();
         assert_eq!(error, "there is no interface lbt9");
+        // The one before it had the program for a moment.
+        assert_eq!(program_id("lbt0"), None);
+        assert!(!lab.pin_dir.exists());
     });
 }
 
@@ -303,7 +308,7 @@ fn a_pin_directory_outside_of_a_bpf_file_system_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings { pin_dir: folder.path().join("lbd"), ..lab.settings() };
         let error = KernelDatapath::open(&settings, &BTreeMap::new()).err().unwrap().to_string();
-        assert!(error.contains("is not on a BPF file system: mount one with `mount -t bpf bpf "), "{error}");
+        assert!(error.contains("is not on a BPF file system: mount one with `mkdir -p "), "{error}");
     });
 }
 

@@ -6,9 +6,11 @@
 //! starts.
 
 pub mod api;
+pub mod attempt;
 pub mod binaries;
 pub mod capture;
 pub mod config;
+pub mod frames;
 pub mod load;
 pub mod netns;
 pub mod process;

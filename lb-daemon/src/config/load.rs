@@ -106,7 +106,7 @@ fn read_key_file(path: &Path) -> io::Result<String> {
     if mode & EVERYONE != 0 {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            format!("it is open to everyone (mode {mode:04o}); expected mode 0600"),
+            format!("it is open to everyone (mode {mode:04o})"),
         ));
     }
     let mut key = String::new();

@@ -1,6 +1,9 @@
 //! Attaches the program to interfaces by links that are pinned, and so outlive the daemon.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use aya::programs::{
     ProgramError, Xdp, XdpMode,
@@ -19,11 +22,29 @@ pub(super) struct Attachment {
     pub(super) notices: Vec<String>,
 }
 
+/// Checks that no interface runs a program that is not behind one of our pins, before anything is loaded.
+///
+/// # Errors
+/// At the first one that does.
+pub(super) fn refuse_foreign(pins: &Pins, interfaces: &BTreeMap<String, u32>) -> Result<(), Error> {
+    // By index: an interface may have another name by now.
+    let ours = pins.linked_interfaces()?;
+    let ours: BTreeSet<u32> =
+        ours.iter().filter_map(|name| syscall::link_ifindex(&pins.link(name)).ok()).collect();
+    for (interface, &ifindex) in interfaces {
+        let runs = link_info::attached(ifindex).is_ok_and(|attached| attached.program.is_some());
+        if runs && !ours.contains(&ifindex) {
+            return Err(Error::Setup(taken(interface, ifindex)));
+        }
+    }
+    Ok(())
+}
+
 /// Attaches the program to each of `interfaces`, in place of its older version where that runs, and detaches it from
 /// all others.
 ///
 /// # Errors
-/// At the first interface that does not take it; those before it keep it.
+/// At the first interface that does not take it; those before it keep it, for the caller to decide.
 pub(super) fn attach_all(
     program: &mut Xdp,
     pins: &Pins,
@@ -33,7 +54,7 @@ pub(super) fn attach_all(
     // First, for one of them may be an interface that has a new name now.
     for interface in pins.linked_interfaces()? {
         if !interfaces.contains_key(&interface) {
-            pins::remove_file(&pins.link(&interface))?;
+            pins::remove_link(&pins.link(&interface))?;
             done.notices.push(format!("{interface} is no longer configured: detached"));
         }
     }
@@ -74,7 +95,7 @@ fn is_linked(path: &Path, interface: &str, ifindex: u32, notices: &mut Vec<Strin
     let attached_to = syscall::link_ifindex(path)
         .map_err(|error| Error::Setup(format!("the link pinned at {}: {error}", path.display())))?;
     if attached_to != ifindex {
-        pins::remove_file(path)?;
+        pins::remove_link(path)?;
         notices.push(format!("{interface} was removed and made anew: attached again"));
     }
     Ok(attached_to == ifindex)

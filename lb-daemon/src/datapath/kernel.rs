@@ -6,7 +6,13 @@ use std::{collections::BTreeMap, path::PathBuf};
 use lb_common::{Counter, Flow, FlowKey, RealCounters, Reason, ServiceKey};
 use nix::time::{ClockId, clock_gettime};
 
-use super::{Datapath, Error, Op, attach, load, maps::Maps, pins::Pins, preflight, program_log::ProgramLog};
+use super::{
+    Datapath, Error, Op, attach, load,
+    maps::Maps,
+    pins::{self, Pins},
+    preflight,
+    program_log::ProgramLog,
+};
 use crate::{
     config::{BpfLog, Limits},
     tables::Tables,
@@ -23,6 +29,14 @@ pub struct Settings {
     pub bpf_log: BpfLog,
 }
 
+/// Checks what this process may do, before it does anything.
+///
+/// # Errors
+/// One line that names the missing capabilities.
+pub fn require_privileges() -> Result<(), Error> {
+    preflight::require_privileges()
+}
+
 /// The data plane in the kernel.
 pub struct KernelDatapath {
     maps: Maps,
@@ -37,22 +51,38 @@ impl KernelDatapath {
     /// packet. The notices are for the operator: what is not as it should be, and what was changed.
     ///
     /// # Errors
-    /// One line that says what is missing or in the way. What was attached or pinned before it stays.
+    /// One line that says what is missing or in the way. Where nothing was pinned before, nothing is pinned or attached
+    /// then; what was, stays.
     pub fn open(
         settings: &Settings,
         interfaces: &BTreeMap<String, u32>,
     ) -> Result<(Self, Vec<String>), Error> {
         let kernel = preflight::check()?;
-        let pins = Pins::create(&settings.pin_dir)?;
-        let (mut ebpf, mut notices) = load::load(kernel, &pins, &settings.limits, settings.bpf_log)?;
+        let (pins, fresh) = Pins::create(&settings.pin_dir)?;
+        let opened = Self::open_in(&pins, kernel, settings, interfaces);
+        if opened.is_err() && fresh {
+            // The first failure is the one to tell.
+            let _ = pins::teardown(&settings.pin_dir);
+        }
+        opened
+    }
+
+    fn open_in(
+        pins: &Pins,
+        kernel: (u32, u32),
+        settings: &Settings,
+        interfaces: &BTreeMap<String, u32>,
+    ) -> Result<(Self, Vec<String>), Error> {
+        attach::refuse_foreign(pins, interfaces)?;
+        let (mut ebpf, mut notices) = load::load(kernel, pins, &settings.limits, settings.bpf_log)?;
         let log = match settings.bpf_log {
             BpfLog::Off => None,
             BpfLog::Warn | BpfLog::Info | BpfLog::Debug => {
                 ProgramLog::start(&mut ebpf).map_err(|notice| notices.push(notice)).ok()
             }
         };
-        let maps = Maps::take(&mut ebpf, &pins)?;
-        let attached = attach::attach_all(load::program(&mut ebpf)?, &pins, interfaces)?;
+        let maps = Maps::take(&mut ebpf, pins)?;
+        let attached = attach::attach_all(load::program(&mut ebpf)?, pins, interfaces)?;
         notices.extend(attached.notices);
         for folder in pins.remove_other_layouts()? {
             notices.push(format!("removed the maps of another version in {}", folder.display()));

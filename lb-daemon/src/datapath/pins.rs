@@ -14,25 +14,27 @@ use std::{
 use lb_common::LAYOUT_VERSION;
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
-use super::Error;
+use super::{Error, syscall};
 
 /// The directory that everything is pinned in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pins(PathBuf);
 
 impl Pins {
-    /// The pins below `pin_dir`, whose directories are made where they are missing.
+    /// The pins below `pin_dir`, whose directories are made where they are missing, and whether nothing was pinned
+    /// there before.
     ///
     /// # Errors
     /// When `pin_dir` is not on a BPF file system, or a directory cannot be made.
-    pub(super) fn create(pin_dir: &Path) -> Result<Self, Error> {
+    pub(super) fn create(pin_dir: &Path) -> Result<(Self, bool), Error> {
         require_bpf_fs(pin_dir)?;
         let pins = Self(pin_dir.to_owned());
+        let fresh = pins.layouts()?.is_empty() && !pins.links().exists();
         for folder in [pins.maps(), pins.links()] {
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
             made.map_err(|error| failure("create", &folder, &error))?;
         }
-        Ok(pins)
+        Ok((pins, fresh))
     }
 
     /// Directory of the maps of this layout.
@@ -98,7 +100,7 @@ pub fn teardown(pin_dir: &Path) -> Result<Vec<String>, Error> {
     let pins = Pins(pin_dir.to_owned());
     let mut done = Vec::new();
     for interface in pins.linked_interfaces()? {
-        remove_file(&pins.link(&interface))?;
+        remove_link(&pins.link(&interface))?;
         done.push(format!("detached from {interface}"));
     }
     for folder in pins.layouts()? {
@@ -108,15 +110,27 @@ pub fn teardown(pin_dir: &Path) -> Result<Vec<String>, Error> {
     if pins.links().exists() {
         remove_folder(&pins.links())?;
     }
-    // What else stands there is not ours, and keeps the directory.
+    // What else stands there is not ours, and keeps the directory; so does a file system that is mounted on it.
     if names(pin_dir)?.is_empty() {
-        fs::remove_dir(pin_dir).map_err(|error| failure("remove", pin_dir, &error))?;
+        match fs::remove_dir(pin_dir) {
+            Err(error) if error.kind() != io::ErrorKind::ResourceBusy => {
+                return Err(failure("remove", pin_dir, &error));
+            }
+            _ => {}
+        }
     }
     Ok(done)
 }
 
+/// Detaches the link pinned at `path` and removes the pin; one that is not there is no error.
+pub(super) fn remove_link(path: &Path) -> Result<(), Error> {
+    // A link whose interface is gone is detached already; without its pin it is gone in any case.
+    let _ = syscall::detach_link(path);
+    remove_file(path)
+}
+
 /// Removes one pin; one that is not there is no error.
-pub(super) fn remove_file(path: &Path) -> Result<(), Error> {
+fn remove_file(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure("remove", path, &error)),
         _ => Ok(()),
@@ -156,8 +170,9 @@ fn require_bpf_fs(pin_dir: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let mount = if pin_dir.starts_with("/sys/fs/bpf") { Path::new("/sys/fs/bpf") } else { pin_dir };
+    let make = if mount.exists() { String::new() } else { format!("mkdir -p {} && ", mount.display()) };
     Err(Error::Setup(format!(
-        "{} is not on a BPF file system: mount one with `mount -t bpf bpf {}`",
+        "{} is not on a BPF file system: mount one with `{make}mount -t bpf bpf {}`",
         pin_dir.display(),
         mount.display()
     )))
@@ -195,7 +210,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pin_dir = folder.path().join("lbd");
         let error = Pins::create(&pin_dir).unwrap_err().to_string();
-        assert!(error.ends_with(&format!("`mount -t bpf bpf {}`", pin_dir.display())), "{error}");
+        let command = format!("`mkdir -p {0} && mount -t bpf bpf {0}`", pin_dir.display());
+        assert!(error.ends_with(&command), "{error}");
         assert!(!pin_dir.exists());
     }
 

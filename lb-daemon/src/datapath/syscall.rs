@@ -1,4 +1,5 @@
-//! The two calls of `bpf(2)` that aya does not offer: where a link is attached, and reading a map in batches.
+//! The calls of `bpf(2)` that aya does not offer: where a pinned link is attached, detaching it, and reading a map in
+//! batches.
 
 use std::{
     ffi::CString,
@@ -16,6 +17,7 @@ use aya::Pod;
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BPF_MAP_LOOKUP_BATCH: libc::c_int = 24;
+const BPF_LINK_DETACH: libc::c_int = 34;
 
 /// Entries asked for at once: with the 72 bytes of a flow some 300 KiB.
 const BATCH: u32 = 4096;
@@ -35,6 +37,12 @@ struct GetInfo {
     bpf_fd: u32,
     info_len: u32,
     info: u64,
+}
+
+/// `struct { … } link_detach` of `union bpf_attr`.
+#[repr(C)]
+struct LinkDetach {
+    link_fd: u32,
 }
 
 /// `struct bpf_link_info` of an XDP link, with room for the longest variant that the kernel may fill in.
@@ -68,12 +76,7 @@ struct Batch {
 /// # Errors
 /// What the kernel says, also when the pin is no link.
 pub(super) fn link_ifindex(path: &Path) -> io::Result<u32> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    let mut get = ObjGet { pathname: path.as_ptr() as u64, ..ObjGet::default() };
-    // SAFETY: `path` is a C string that lives through the call.
-    let fd = unsafe { bpf(BPF_OBJ_GET, &mut get)? };
-    // SAFETY: the kernel has just made this descriptor for us.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let fd = open_pin(path)?;
     let mut info = LinkInfo::default();
     let mut ask = GetInfo {
         bpf_fd: fd.as_fd().as_raw_fd() as u32,
@@ -83,6 +86,28 @@ pub(super) fn link_ifindex(path: &Path) -> io::Result<u32> {
     // SAFETY: `info` is writable for `info_len` bytes and lives through the call.
     unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &mut ask)? };
     Ok(info.ifindex)
+}
+
+/// Detaches the XDP link pinned at `path`. When this returns, its interface is free: with the last pin it would be so a
+/// little later (`bpf_link_put` in kernel/bpf/syscall.c).
+///
+/// # Errors
+/// What the kernel says, also when the pin is no link.
+pub(super) fn detach_link(path: &Path) -> io::Result<()> {
+    let fd = open_pin(path)?;
+    let mut detach = LinkDetach { link_fd: fd.as_fd().as_raw_fd() as u32 };
+    // SAFETY: the attributes hold no address.
+    unsafe { bpf(BPF_LINK_DETACH, &mut detach).map(drop) }
+}
+
+/// What is pinned at `path`.
+fn open_pin(path: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut get = ObjGet { pathname: path.as_ptr() as u64, ..ObjGet::default() };
+    // SAFETY: `path` is a C string that lives through the call.
+    let fd = unsafe { bpf(BPF_OBJ_GET, &mut get)? };
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Every entry of a hash map. While others write, an entry may be missing or come twice, but none is torn apart.

@@ -34,7 +34,10 @@ use crate::{api::types::PeerStatus, config};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another program uses the port.
-    #[error("heartbeat port {port} on {local} is taken by another program")]
+    #[error(
+        "heartbeat port {port} on {local} is taken by another program: `ss -ulnp sport = :{port}` names it; end it, or set \
+         another peer.port on both routers"
+    )]
     PortTaken {
         /// The port.
         port: u16,
@@ -42,7 +45,9 @@ pub enum Error {
         local: Ipv4Addr,
     },
     /// No interface has the address.
-    #[error("heartbeat address {local} is not on any interface of this router")]
+    #[error(
+        "heartbeat address {local} is on no interface of this router: add it, or correct peer.paths.local"
+    )]
     NoSuchAddress {
         /// The address.
         local: Ipv4Addr,
@@ -107,32 +112,52 @@ impl Shared {
     }
 }
 
-/// Starts the heartbeat. `resume`: the data plane was found active. Without a `peer` the router is active at once.
-/// Must be called within a tokio runtime.
+/// The heartbeat with its ports taken, and not started yet.
+#[derive(Debug)]
+pub struct Bound {
+    peer: Option<config::Peer>,
+    sockets: Vec<PathSocket>,
+}
+
+/// Takes the heartbeat's port on every path to `peer`; none for a router that stands alone. Must be called within a
+/// tokio runtime.
 ///
 /// # Errors
 ///
-/// Why it cannot start.
-pub fn start(
-    name: String,
-    peer: Option<config::Peer>,
-    config_hash: u64,
-    resume: bool,
-) -> Result<Handle, Error> {
-    let settings = match &peer {
-        Some(peer) => Settings::new(name, peer, config_hash, incarnation()?),
-        None => Settings::alone(name),
-    };
+/// Which port cannot be had, and why.
+pub fn bind(peer: Option<config::Peer>) -> Result<Bound, Error> {
     let sockets = peer.as_ref().map(open).transpose()?.unwrap_or_default();
-    let engine = Engine::new(settings, resume, now());
-    let (role_out, role) = watch::channel(state_of(&engine));
-    let (reannounce_out, reannounce) = watch::channel(0);
-    let core = Mutex::new(Core { engine, ignored: IgnoredCounts::new() });
-    let shared = Arc::new(Shared { core, changed: Notify::new() });
-    let outputs = task::Outputs { role: role_out, reannounce: reannounce_out };
-    let codec = Codec::new(&peer.as_ref().map_or_else(|| config::Key(Vec::new()), |peer| peer.key.clone()));
-    let task = tokio::spawn(task::run(Arc::clone(&shared), codec, sockets, outputs));
-    Ok(Handle { role, reannounce, shared, fixed: peer.map(Fixed::from), task: Some(task) })
+    Ok(Bound { peer, sockets })
+}
+
+impl Bound {
+    /// Starts the heartbeat. `resume`: the data plane was found active. Without a peer the router is active at once.
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When there is no random number to be had.
+    pub fn start(self, name: String, config_hash: u64, resume: bool) -> Result<Handle, Error> {
+        let Self { peer, mut sockets } = self;
+        let settings = match &peer {
+            Some(peer) => Settings::new(name, peer, config_hash, incarnation()?),
+            None => Settings::alone(name),
+        };
+        let engine = Engine::new(settings, resume, now());
+        let (role_out, role) = watch::channel(state_of(&engine));
+        let (reannounce_out, reannounce) = watch::channel(0);
+        let core = Mutex::new(Core { engine, ignored: IgnoredCounts::new() });
+        let shared = Arc::new(Shared { core, changed: Notify::new() });
+        let outputs = task::Outputs { role: role_out, reannounce: reannounce_out };
+        let key = peer.as_ref().map_or_else(|| config::Key(Vec::new()), |peer| peer.key.clone());
+        let codec = Codec::new(&key);
+        // What came since the ports were taken cannot know this life of the router: discarded, or the log would call it a replay.
+        for socket in &mut sockets {
+            drop(socket.receive(&codec));
+        }
+        let task = tokio::spawn(task::run(Arc::clone(&shared), codec, sockets, outputs));
+        Ok(Handle { role, reannounce, shared, fixed: peer.map(Fixed::from), task: Some(task) })
+    }
 }
 
 impl Handle {

@@ -214,7 +214,8 @@ impl Router {
         killed.and(unmounted)
     }
 
-    fn config_file(&self) -> PathBuf {
+    /// The file that `lbd` reads.
+    pub fn config_file(&self) -> PathBuf {
         self.folder.join("lbd.toml")
     }
 

@@ -2,9 +2,14 @@
 //! timers, so they run one at a time: `cargo test -p lb-tests --test lab -- --test-threads=1`.
 
 mod direct;
+mod exit_codes;
 mod health;
+mod hostile_api;
+mod hostile_heartbeats;
+mod hostile_packets;
 mod itself;
 mod nat_tcp;
+mod refusals;
 mod reload;
 mod restart;
 mod support;

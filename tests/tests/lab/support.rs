@@ -4,15 +4,18 @@ use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddrV4},
     process::Command,
+    time::Duration,
 };
 
 use lb_tests::lab::{
-    self, Lab,
+    self, Lab, R1,
     config::Config,
     process::Process,
+    router::Router,
     run::{have, run},
     serve::payload,
     topology::{DIRECT_VIP, HTTP_PORT, IPERF_PORT, NAT_VIP, Part},
+    wait::until,
 };
 use sha2::{Digest, Sha256};
 
@@ -39,6 +42,25 @@ pub(crate) fn pair() -> Option<Lab> {
 pub(crate) fn pair_with(change: impl Fn(&mut Config)) -> Option<Lab> {
     let mut lab = lab()?;
     lab.start_routers(change).expect("both routers settle");
+    Some(lab)
+}
+
+/// The configuration of a router that stands alone.
+pub(crate) fn lone_config(router: &Router) -> Config {
+    Config { peer: None, ..router.standard_config() }
+}
+
+/// A laboratory in which r1 alone runs, and is active with its addresses; its servers may not be up yet.
+pub(crate) fn lone_router() -> Option<Lab> {
+    let mut lab = lab()?;
+    let router = &mut lab.routers[R1];
+    router.configure(&lone_config(router)).expect("the file can be written");
+    router.start().expect("lbd starts");
+    until("r1 to be active", Duration::from_secs(20), || {
+        let status = router.status()?;
+        Ok(status.role == "active" && status.addresses.iter().all(|address| address.present))
+    })
+    .expect("r1 is active");
     Some(lab)
 }
 
@@ -98,7 +120,7 @@ pub(crate) fn iperf(lab: &Lab, address: Ipv4Addr, part: Part) -> [f64; 2] {
             Process::start("iperf3", &mut command).expect("iperf3 starts")
         })
         .collect();
-    lab::wait::pause(std::time::Duration::from_millis(300)).expect("nothing interrupts");
+    lab::wait::pause(Duration::from_millis(300)).expect("nothing interrupts");
     let rates = [None, Some("-R")].map(|reverse| {
         let mut command = lab.client().expect("there is a client").command("iperf3");
         command.args([

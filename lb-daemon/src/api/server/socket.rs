@@ -24,13 +24,13 @@ const BACKLOG: i32 = 128;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Another daemon is alive.
-    #[error("another lbd answers on {}", .0.display())]
+    #[error("another lbd answers on {}: stop it first, one data plane has one daemon", .0.display())]
     InUse(PathBuf),
     /// A file of another kind is in the way.
-    #[error("{} exists and is not a socket", .0.display())]
+    #[error("API socket {}: a file that is no socket stands there; remove it, or set another daemon.socket", .0.display())]
     NotASocket(PathBuf),
     /// The system refused.
-    #[error("{}: {action} failed: {reason}", .path.display())]
+    #[error("API socket {}: {action} failed: {reason}; see daemon.socket", .path.display())]
     System {
         /// Which file.
         path: PathBuf,
@@ -135,7 +135,8 @@ mod tests {
         let path = directory.path().join("lbd.sock");
         let _listener = bind(&path).unwrap();
         let error = bind(&path).unwrap_err();
-        assert_eq!(error.to_string(), format!("another lbd answers on {}", path.display()));
+        let named = format!("another lbd answers on {}: ", path.display());
+        assert!(error.to_string().starts_with(&named), "{error}");
         UnixStream::connect(&path).unwrap();
     }
 

@@ -108,7 +108,7 @@ fn key(
                 report.wrong(
                     file.line,
                     format_args!("{path} cannot be read: {error}"),
-                    "a file that holds the key",
+                    "a file of mode 0600 that holds the key",
                 );
                 return None;
             }

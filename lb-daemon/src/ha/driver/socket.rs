@@ -6,6 +6,7 @@ use std::{
     net::{IpAddr, SocketAddr, UdpSocket},
 };
 
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::SockRef;
 use tokio::io::Interest;
 
@@ -17,6 +18,9 @@ use crate::{
 
 /// DSCP CS6, network control (RFC 4594 section 3.1), in the upper six bits of the TOS byte.
 const TOS_CS6: u32 = 48 << 2;
+/// Bytes of datagrams that may wait: some thousands. With the system's own limit of 208 KiB a burst of 180 forged ones would
+/// crowd out the peer's.
+const BACKLOG: usize = 4 << 20;
 /// Datagrams taken from one path in one go, so that a flood cannot keep the engine from the time.
 const BATCH: usize = 512;
 
@@ -29,6 +33,8 @@ pub(super) struct PathSocket {
     waiter: tokio::net::UdpSocket,
     path: HeartbeatPath,
     remote: SocketAddr,
+    /// Who was ignored last for not being the peer.
+    stranger: Option<SocketAddr>,
     /// What sending said last, so that only a change is logged.
     failure: Option<io::ErrorKind>,
 }
@@ -47,9 +53,13 @@ impl PathSocket {
         let socket = UdpSocket::bind((path.local, port)).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
         SockRef::from(&socket).set_tos_v4(TOS_CS6).map_err(failed)?;
+        // Beyond net.core.rmem_max only with CAP_NET_ADMIN; without it, up to that.
+        setsockopt(&socket, sockopt::RcvBufForce, &BACKLOG)
+            .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &BACKLOG))
+            .map_err(|errno| failed(errno.into()))?;
         let waiter = socket.try_clone().and_then(tokio::net::UdpSocket::from_std).map_err(failed)?;
         let remote = (IpAddr::V4(path.remote), port).into();
-        Ok(Self { socket, waiter, path: path.clone(), remote, failure: None })
+        Ok(Self { socket, waiter, path: path.clone(), remote, stranger: None, failure: None })
     }
 
     /// The configured path.
@@ -69,7 +79,7 @@ impl PathSocket {
 
     /// Everything that has arrived, up to [`BATCH`] datagrams; the rest waits for the next turn of the driver, at most
     /// one interval.
-    pub(super) fn receive(&self, codec: &Codec) -> Vec<Result<Heartbeat, Ignored>> {
+    pub(super) fn receive(&mut self, codec: &Codec) -> Vec<Result<Heartbeat, Ignored>> {
         let mut buffer = [0; MAX_LEN + 1];
         let mut next = || self.socket.recv_from(&mut buffer).map(|(len, from)| (buffer, len, from));
         let mut arrived = Vec::new();
@@ -79,10 +89,28 @@ impl PathSocket {
             arrived.push(if from == self.remote {
                 codec.decode(buffer.get(..len).unwrap_or_default())
             } else {
+                self.stranger = Some(from);
                 Err(Ignored::Stranger)
             });
         }
         arrived
+    }
+
+    /// Says in the log that a heartbeat of this path was ignored, the `total`th for this cause.
+    pub(super) fn report(&self, ignored: Ignored, total: u64) {
+        let (cause, local) = (ignored.name(), self.path.local);
+        let from = self.stranger.filter(|_| ignored == Ignored::Stranger).unwrap_or(self.remote);
+        match ignored {
+            // A few whenever a router starts.
+            Ignored::Unproven => tracing::info!(%local, %from, cause, total, "heartbeat ignored: {ignored}"),
+            Ignored::WrongKey
+            | Ignored::Replayed
+            | Ignored::Truncated
+            | Ignored::Stranger
+            | Ignored::Version => {
+                tracing::warn!(%local, %from, cause, total, "heartbeat ignored: {ignored}");
+            }
+        }
     }
 
     /// Sends `datagram` to the peer. A failure is logged when it changes, and never fatal: the link may come back.

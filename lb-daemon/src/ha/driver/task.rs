@@ -21,11 +21,17 @@ pub(super) struct Outputs {
 pub(super) async fn run(shared: Arc<Shared>, codec: Codec, mut sockets: Vec<PathSocket>, outputs: Outputs) {
     loop {
         // What has arrived comes before the time: after a freeze, the engine must know what the peer did meanwhile.
-        let arrived: Vec<_> = sockets.iter().map(|socket| socket.receive(&codec)).collect();
-        let Turn { heartbeat, notices, state, deadline, finished } = turn(&mut shared.lock(), arrived);
+        let arrived: Vec<_> = sockets.iter_mut().map(|socket| socket.receive(&codec)).collect();
+        let Turn { heartbeat, ignored, notices, state, deadline, finished } =
+            turn(&mut shared.lock(), arrived);
         if let Some(heartbeat) = heartbeat {
             let datagram = codec.encode(&heartbeat);
             sockets.iter_mut().for_each(|socket| socket.send(&datagram));
+        }
+        for (path, ignored, total) in ignored {
+            if let Some(socket) = sockets.get(path) {
+                socket.report(ignored, total);
+            }
         }
         // Only now, without the lock: a reader of these channels may be waiting for it.
         publish(&notices, state, &sockets, &outputs);
@@ -43,6 +49,8 @@ pub(super) async fn run(shared: Arc<Shared>, codec: Codec, mut sockets: Vec<Path
 /// What comes of one turn.
 struct Turn {
     heartbeat: Option<Heartbeat>,
+    /// What the log is to hear of: path, cause, and how many there have been.
+    ignored: Vec<(usize, Ignored, u64)>,
     notices: Vec<Notice>,
     state: RoleState,
     deadline: Option<Instant>,
@@ -52,17 +60,19 @@ struct Turn {
 /// One turn of the engine: arrivals first, then time.
 fn turn(core: &mut Core, arrived: Vec<Vec<Result<Heartbeat, Ignored>>>) -> Turn {
     let now = now();
+    let mut told = Vec::new();
     for (path, result) in
         arrived.into_iter().enumerate().flat_map(|(path, all)| all.into_iter().map(move |r| (path, r)))
     {
         let result = result.and_then(|heartbeat| core.engine.handle_heartbeat(path, &heartbeat, now));
         if let Err(ignored) = result {
-            count(core, ignored);
+            told.extend(count(core, ignored).map(|total| (path, ignored, total)));
         }
     }
     core.engine.handle_timeout(now);
     Turn {
         heartbeat: core.engine.poll_transmit(now),
+        ignored: told,
         notices: std::iter::from_fn(|| core.engine.poll_notice()).collect(),
         state: state_of(&core.engine),
         deadline: core.engine.next_deadline(),
@@ -81,19 +91,19 @@ fn publish(notices: &[Notice], state: RoleState, sockets: &[PathSocket], outputs
     });
 }
 
-/// Counts an ignored heartbeat; the log hears of the first, the second, the fourth and so on.
-fn count(core: &mut Core, ignored: Ignored) {
+/// Counts an ignored heartbeat. Returns the total when the log is to hear of it: of the first, the second, the fourth and
+/// so on.
+fn count(core: &mut Core, ignored: Ignored) -> Option<u64> {
     let total = core.ignored.entry(ignored).or_default();
     *total += 1;
-    if total.is_power_of_two() {
-        tracing::warn!(cause = ignored.name(), total, "heartbeat ignored: {ignored}");
-    }
+    total.is_power_of_two().then_some(*total)
 }
 
 fn tell(notice: &Notice, sockets: &[PathSocket], outputs: &Outputs) {
     match notice {
         Notice::Role(transition) => {
-            tracing::info!(from = %transition.from, to = %transition.to, "role changed: {}", transition.reason);
+            // The director says so once it acts on it.
+            tracing::debug!(from = %transition.from, to = %transition.to, "role decided: {}", transition.reason);
         }
         Notice::Reannounce => {
             tracing::info!("the peer may have answered for the addresses; they are announced again");
