@@ -42,23 +42,23 @@ pub(crate) const STEPS: [Step; 9] = [
         run: drain::run,
     },
     Step {
-        title: "a server dies",
+        title: "server dies",
         story: "A server drops off the network. Its health check notices, and requests fail only until then.",
         run: death::run,
     },
     Step {
-        title: "the active router dies",
-        story: "lbd of the active router is killed in the middle of the load; the other router takes over.",
+        title: "router dies",
+        story: "lbd of the active router is killed in mid-load; the other takes over, and no client notices.",
         run: takeover::run,
     },
     Step {
-        title: "the router comes back",
+        title: "router returns",
         story: "lbd of the dead router is started again, and takes its role back; no client notices.",
         run: failback::run,
     },
     Step {
-        title: "the active router freezes",
-        story: "lbd of the active router is frozen, the other takes over, the frozen one is thawed; one stays active.",
+        title: "router freezes",
+        story: "lbd of the active router is frozen and thawed; the other takes over meanwhile, one stays active.",
         run: freeze::run,
     },
     Step {

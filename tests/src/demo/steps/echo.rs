@@ -31,9 +31,9 @@ pub(super) fn run(stage: &mut Stage) -> Result<Findings> {
         }
         let counts = servers.iter().map(|(server, count)| format!("{server} {count}"));
         let found = counts.chain(lost.iter().cloned()).collect::<Vec<_>>().join(", ");
-        let bound = format!("all {COUNT} come back, from three servers");
+        let bound = format!("all {COUNT}, from three servers");
         findings.check(
-            &format!("datagrams by {method}"),
+            &format!("datagrams back by {method}"),
             bound,
             found,
             lost.is_empty() && servers.len() == 3,
