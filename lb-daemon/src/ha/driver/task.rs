@@ -81,19 +81,28 @@ fn publish(notices: &[Notice], state: RoleState, sockets: &[PathSocket], outputs
     });
 }
 
-/// Counts an ignored heartbeat; the log hears of the first, the second, the fourth and so on.
+/// Counts an ignored heartbeat; the log hears of the first, the second, the fourth and so on. A router that starts is
+/// unproven to its peer for a moment, which warns nobody.
 fn count(core: &mut Core, ignored: Ignored) {
     let total = core.ignored.entry(ignored).or_default();
     *total += 1;
-    if total.is_power_of_two() {
-        tracing::warn!(cause = ignored.name(), total, "heartbeat ignored: {ignored}");
+    if !total.is_power_of_two() {
+        return;
+    }
+    let (cause, total) = (ignored.name(), *total);
+    match ignored {
+        Ignored::Unproven => tracing::info!(cause, total, "heartbeat ignored: {ignored}"),
+        Ignored::Stranger | Ignored::Truncated | Ignored::Version | Ignored::WrongKey | Ignored::Replayed => {
+            tracing::warn!(cause, total, "heartbeat ignored: {ignored}");
+        }
     }
 }
 
 fn tell(notice: &Notice, sockets: &[PathSocket], outputs: &Outputs) {
     match notice {
         Notice::Role(transition) => {
-            tracing::info!(from = %transition.from, to = %transition.to, "role changed: {}", transition.reason);
+            // The director tells the operator, once it acts on it.
+            tracing::debug!(from = %transition.from, to = %transition.to, "role changed: {}", transition.reason);
         }
         Notice::Reannounce => {
             tracing::info!("the peer may have answered for the addresses; they are announced again");
