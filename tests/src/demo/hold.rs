@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Result;
+use nix::sys::termios::{FlushArg, tcflush};
 
 use super::stage::Stage;
 use crate::lab::{binaries, wait};
@@ -23,6 +24,8 @@ pub(crate) fn hold(stage: &mut Stage) -> Result<()> {
     }
     let (entered, enter) = mpsc::channel();
     if stdin().is_terminal() {
+        // What was typed while the steps ran was not meant for this question.
+        let _ = tcflush(stdin(), FlushArg::TCIFLUSH);
         // Left behind when a signal comes first: it ends with the process.
         thread::spawn(move || stdin().read_line(&mut String::new()).map(|_| entered.send(())));
         stage.screen.say("\nEnter or Ctrl-C takes it down.");

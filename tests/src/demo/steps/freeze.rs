@@ -48,7 +48,7 @@ fn judge_return(
     took: Duration,
     settled: Instant,
 ) -> Result<()> {
-    findings.within("r1 active and r2 standby after its thaw", took, BOUND);
+    findings.within("r1 alone active after its thaw", took, BOUND);
     let both = stage.roles()?.both_active(thawed);
     findings.within("both said that they are active for", both, LEARNT);
     let later = stage.roles()?.both_active(settled);

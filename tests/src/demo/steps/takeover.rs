@@ -59,7 +59,7 @@ impl Outage {
         let first = ended.first_through(&self.capture, &stage.lab.routers[R2], self.began);
         let first = first.context("no new connection has succeeded through r2")?;
         findings.recovered(first - self.began);
-        findings.within("first success on a new connection through r2 after", first - self.began, BOUND);
+        findings.within("new connections served by r2 after", first - self.began, BOUND);
         findings.within("r2 says that it is active after", self.status - self.began, BOUND);
         // None at all, not even before the takeover: the program of the dead daemon forwards what it knows, and goes on
         // to schedule what is new.
