@@ -69,7 +69,9 @@ fn turn(core: &mut Core, arrived: Vec<Vec<Result<Heartbeat, Ignored>>>, gate: &m
         }
     }
     core.engine.handle_timeout(now);
-    let silent_until = gate.silent_until(core.engine.role(), now, core.engine.settings().interval);
+    // The peer would take this router for dead after all of it.
+    let patience = core.engine.settings().dead_after / 2;
+    let silent_until = gate.silent_until(core.engine.role(), now, patience);
     Turn {
         heartbeat: if silent_until.is_none() { core.engine.poll_transmit(now) } else { None },
         notices: std::iter::from_fn(|| core.engine.poll_notice()).collect(),
