@@ -235,11 +235,11 @@ pub struct Daemon {
 pub enum BpfLog {
     /// Silent.
     Off,
-    /// Drops that point at a fault.
+    /// Drops for a full flow table or a broken map.
     Warn,
-    /// New connections too.
+    /// Every dropped packet.
     Info,
-    /// Every packet that is ours.
+    /// New connections too.
     Debug,
 }
 

@@ -170,11 +170,13 @@ impl Director {
             Role::Starting => {}
             Role::Active => {
                 self.replan();
+                self.parts.pair.applied.send_replace(next);
                 self.place_addresses(true).await;
                 self.announce();
             }
             Role::Leaving => self.parts.announcer.standby(),
             Role::Standby => {
+                self.parts.pair.applied.send_replace(next);
                 self.parts.announcer.standby();
                 self.place_addresses(false).await;
                 self.replan();

@@ -32,7 +32,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<bool> {
     wait::catch_signals()?;
     let mut screen = Screen::new();
-    screen.say("Building the laboratory: two routers, a client and six real servers in network namespaces.");
+    screen.say("Building the laboratory: client, routers and servers in network namespaces.");
     let mut stage = Stage::new(Lab::new()?, screen);
     let report = perform(&mut stage);
     if wait::interrupted() {

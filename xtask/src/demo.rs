@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// Also write what was measured to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Keep the laboratory until Ctrl-C, to look around in it
+    /// Keep the laboratory afterwards until Enter or Ctrl-C, to look around in it
     #[arg(long)]
     hold: bool,
 }

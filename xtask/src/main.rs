@@ -15,7 +15,7 @@ mod tidy;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser, error::ErrorKind};
 
 /// Commands for working on the load balancer.
 #[derive(Parser)]
@@ -38,7 +38,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Command::parse() {
+    shell::end_with_the_reader();
+    let outcome = match parse() {
         Command::Setup => setup::run(),
         Command::BuildEbpf(args) => build_ebpf::run(&args),
         Command::Test(args) => test::run(&args),
@@ -54,4 +55,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command that was asked for. Whoever asks for one that does not exist sees those that do.
+fn parse() -> Command {
+    Command::try_parse().unwrap_or_else(|error| {
+        if error.kind() == ErrorKind::InvalidSubcommand {
+            let text = error.to_string();
+            eprintln!("{}\n\n{}", text.lines().next().unwrap_or_default(), Command::command().render_help());
+            std::process::exit(error.exit_code());
+        }
+        error.exit()
+    })
 }

@@ -22,6 +22,16 @@ const CAP_NET_ADMIN: u32 = 12;
 /// See [`CAP_NET_ADMIN`].
 const CAP_SYS_ADMIN: u32 = 21;
 
+/// Lets this process end as other commands do when the reader of its output goes, `head` perhaps. Rust's runtime ignores
+/// the signal, and then `println!` panics.
+pub(crate) fn end_with_the_reader() {
+    // SAFETY: the default action is no handler, so none of this program's code runs in a signal's context; and no
+    // other thread exists yet.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
+
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").components().fold(PathBuf::new(), |mut path, part| {

@@ -13,10 +13,10 @@ use tracing_subscriber::EnvFilter;
 #[command(version)]
 struct Arguments {
     /// Configuration file.
-    #[arg(long, default_value = "/etc/lbd/lbd.toml", global = true)]
+    #[arg(long, value_name = "FILE", default_value = "/etc/lbd/lbd.toml", global = true)]
     config: PathBuf,
     /// What to log: a level or a filter such as `info,lb_daemon::ha=debug`.
-    #[arg(long, default_value = "info", global = true)]
+    #[arg(long, value_name = "FILTER", default_value = "info", global = true)]
     log: EnvFilter,
     #[command(subcommand)]
     command: Option<Command>,

@@ -1,10 +1,11 @@
 //! How a command ends: its output, its error line, its exit code.
 
 use std::{
-    io::{self, ErrorKind, Write},
+    io::{self, Write},
     process::ExitCode,
 };
 
+use clap::error::ErrorKind;
 use serde::Serialize;
 
 use crate::api::{client::ClientError, types::Failure};
@@ -93,7 +94,7 @@ pub fn print(text: &str) -> Exit {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Exit::Done,
         // The reader, `head` perhaps, has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Exit::Done,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error) => {
             complain(&format!("standard output: {error}"));
             Exit::Refused
@@ -118,7 +119,10 @@ pub fn fail(error: &CliError, format: Format) -> Exit {
 /// Shows what clap has to say: help and version are answers, anything else is a usage error.
 pub fn usage(error: &clap::Error) -> Exit {
     let text = error.to_string();
-    if error.use_stderr() {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        to_stderr(text.trim_end());
+        Exit::Usage
+    } else if error.use_stderr() {
         complain(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
         Exit::Usage
     } else {

@@ -1,5 +1,6 @@
 //! Moves datagrams and time between the network and the [`engine`](super::engine).
 
+mod gate;
 mod settings;
 mod socket;
 mod status;
@@ -20,6 +21,7 @@ use tokio::{
 pub use settings::NeedsRestart;
 
 use self::{
+    gate::Gate,
     settings::Fixed,
     socket::{IgnoredCounts, PathSocket},
 };
@@ -87,6 +89,9 @@ pub struct Handle {
     /// Counts the times that the network must be told again whose the addresses are, although the role has not
     /// changed: after both routers were active.
     pub reannounce: watch::Receiver<u64>,
+    /// The role that the data plane has, told by whoever applies it: before it is closed for new connections, and after
+    /// it is opened. The peer hears that this router is active only then.
+    pub applied: watch::Sender<Role>,
     shared: Arc<Shared>,
     fixed: Option<Fixed>,
     task: Option<JoinHandle<()>>,
@@ -148,6 +153,7 @@ impl Bound {
         let (reannounce_out, reannounce) = watch::channel(0);
         let core = Mutex::new(Core { engine, ignored: IgnoredCounts::new() });
         let shared = Arc::new(Shared { core, changed: Notify::new() });
+        let (applied, applied_in) = watch::channel(Role::Starting);
         let outputs = task::Outputs { role: role_out, reannounce: reannounce_out };
         let key = peer.as_ref().map_or_else(|| config::Key(Vec::new()), |peer| peer.key.clone());
         let codec = Codec::new(&key);
@@ -155,8 +161,9 @@ impl Bound {
         for socket in &mut sockets {
             drop(socket.receive(&codec));
         }
-        let task = tokio::spawn(task::run(Arc::clone(&shared), codec, sockets, outputs));
-        Ok(Handle { role, reannounce, shared, fixed: peer.map(Fixed::from), task: Some(task) })
+        let task =
+            tokio::spawn(task::run(Arc::clone(&shared), codec, sockets, Gate::new(applied_in), outputs));
+        Ok(Handle { role, reannounce, applied, shared, fixed: peer.map(Fixed::from), task: Some(task) })
     }
 }
 

@@ -57,6 +57,14 @@ async fn wrong_arguments_are_2_and_never_reach_the_daemon() {
 }
 
 #[tokio::test]
+async fn no_command_is_2_and_shows_all_of_them() {
+    let outcome = Outcome::from(Command::new(env!("CARGO_BIN_EXE_lbctl")).output().await.unwrap());
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""));
+    assert!(outcome.stderr.starts_with("Shows and steers lbd, "), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("\n  failover "), "{}", outcome.stderr);
+}
+
+#[tokio::test]
 async fn no_daemon_is_3() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("lbd.sock");

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{Table, presets};
+use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use super::findings::Findings;
 use crate::lab::load::record::Summary;
+
+/// Columns of the table that hold numbers.
+const NUMBERS: [usize; 4] = [2, 3, 5, 6];
 
 /// Everything measured.
 #[derive(Clone, Debug, Serialize)]
@@ -47,21 +50,20 @@ impl Report {
     /// The lines of the final table.
     pub(crate) fn table(&self) -> Vec<String> {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_FULL_CONDENSED);
-        table.set_header([
-            "step",
-            "",
-            "requests",
-            "failed",
-            "share per server",
-            "flowed again after",
-            "longest gap",
-        ]);
+        table.load_style(presets::NOTHING);
+        table.set_header(["step", "", "requests", "failed", "share, %", "flows after", "longest gap"]);
         for step in &self.steps {
             table.add_row(step.row());
         }
+        for (index, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, 2));
+            if NUMBERS.contains(&index) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
         let mut lines = vec![String::new()];
-        lines.extend(table.to_string().lines().map(str::to_owned));
+        lines.extend(table.lines().map(|line| line.trim_end().to_owned()));
+        lines.push(String::new());
         lines.push(self.conclusion());
         lines
     }
@@ -72,10 +74,10 @@ impl Report {
         let left = self.planned - self.steps.len();
         match (bad.as_slice(), left) {
             ([], 0) => "All is as it should be.".to_owned(),
-            ([], left) => format!("{left} steps were not made."),
+            ([], left) => format!("Not made: {left} of {} steps.", self.planned),
             (bad, 0) => format!("Not as it should be: step {}.", bad.join(", ")),
             (bad, left) => {
-                format!("Not as it should be: step {}; {left} steps were not made.", bad.join(", "))
+                format!("Not as it should be: step {}. Not made: {left} of {}.", bad.join(", "), self.planned)
             }
         }
     }
@@ -98,18 +100,17 @@ impl Step {
     }
 }
 
-/// `n1 17 %  n2 33 %  …`, a line for each service, each server's part of its own service's answers.
+/// `n 17:33:50`, a line for each service, in percent each server's part of its own service's answers.
 fn shares(summary: &Summary) -> String {
-    let mut services = BTreeMap::<char, Vec<(&str, u64)>>::new();
+    let mut services = BTreeMap::<char, Vec<u64>>::new();
     for (server, count) in &summary.servers {
         // The lab's servers are called by their service: n1, n2, n3 and d1, d2, d3.
-        services.entry(server.chars().next().unwrap_or('?')).or_default().push((server, *count));
+        services.entry(server.chars().next().unwrap_or('?')).or_default().push(*count);
     }
-    let lines = services.values().map(|servers| {
-        let sum: u64 = servers.iter().map(|(_, count)| count).sum();
-        let parts =
-            servers.iter().map(|(name, count)| format!("{name} {:.0} %", *count as f64 * 100.0 / sum as f64));
-        parts.collect::<Vec<_>>().join("  ")
+    let lines = services.iter().map(|(service, counts)| {
+        let sum: u64 = counts.iter().sum();
+        let parts = counts.iter().map(|count| format!("{:.0}", *count as f64 * 100.0 / sum as f64));
+        format!("{service} {}", parts.collect::<Vec<_>>().join(":"))
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -117,13 +118,14 @@ fn shares(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::steps::STEPS;
 
     #[test]
     fn a_demo_cut_short_is_no_success() {
         let mut report = Report::new(2);
         report.add("one", good());
         assert!(!report.passed);
-        assert_eq!(report.conclusion(), "1 steps were not made.");
+        assert_eq!(report.conclusion(), "Not made: 1 of 2 steps.");
         report.add("two", good());
         assert!(report.passed);
     }
@@ -141,7 +143,22 @@ mod tests {
     fn shares_are_those_of_each_service() {
         let servers = [("n1", 25), ("n2", 75), ("d1", 50)].map(|(server, count)| (server.to_owned(), count));
         let summary = Summary { servers: servers.into(), ..Summary::default() };
-        assert_eq!(shares(&summary), "d1 100 %\nn1 25 %  n2 75 %");
+        assert_eq!(shares(&summary), "d 100\nn 25:75");
+    }
+
+    #[test]
+    fn the_table_fits_a_terminal() {
+        let mut findings = good();
+        let servers = ["d1", "d2", "d3", "n1", "n2", "n3"].map(|server| (server.to_owned(), 99_999));
+        findings.requests = Summary { requests: 99_999, servers: servers.into(), ..Summary::default() };
+        (findings.recovery_ms, findings.longest_gap_ms) = (Some(12_345.6), Some(12_345.6));
+        let mut report = Report::new(STEPS.len());
+        for step in STEPS {
+            report.add(step.title, findings.clone());
+        }
+        for line in report.table() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
     }
 
     fn good() -> Findings {

@@ -55,11 +55,9 @@ impl Screen {
 
     /// Draws these lines in the place of the last drawing.
     pub(crate) fn draw(&mut self, lines: &[String]) {
-        self.clear();
         self.last = Some(Instant::now());
         if self.terminal {
-            // DEC private mode 7 off: a line too long is cut instead of wrapped, so that their number is known.
-            self.write(&format!("\x1b[?7l{}\n\x1b[?7h", lines.join("\n")));
+            self.write(&redrawing(self.drawn, lines));
             self.drawn = lines.len();
         } else {
             self.write(&format!("{}\n", lines.join("\n")));
@@ -69,8 +67,7 @@ impl Screen {
     /// Takes the drawing away.
     pub(crate) fn clear(&mut self) {
         if self.drawn > 0 {
-            // CUU moves up, ED erases to the end of the screen (ECMA-48).
-            self.write(&format!("\x1b[{}A\x1b[J", self.drawn));
+            self.write(&redrawing(self.drawn, &[]));
             self.drawn = 0;
         }
     }
@@ -82,6 +79,16 @@ impl Screen {
     }
 }
 
+/// What draws `lines` over the `drawn` lines above the cursor. Each line is overwritten and its rest erased, so that
+/// nothing is blank in between.
+fn redrawing(drawn: usize, lines: &[String]) -> String {
+    // CUU moves up, but by one line at least; EL erases the rest of a line, ED that of the screen (ECMA-48). DEC private
+    // mode 7 off: a line too long is cut instead of wrapped, so that their number is known.
+    let up = if drawn > 0 { format!("\x1b[{drawn}A") } else { String::new() };
+    let lines: String = lines.iter().map(|line| format!("{line}\x1b[K\n")).collect();
+    format!("{up}\x1b[?7l{lines}\x1b[?7h\x1b[J")
+}
+
 /// A bar of `width` cells, filled by `part`, `0.0..=1.0`.
 pub(crate) fn bar(part: f64, width: usize) -> String {
     let filled = ((part * width as f64).round() as usize).min(width);
@@ -90,7 +97,15 @@ pub(crate) fn bar(part: f64, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::bar;
+    use super::{bar, redrawing};
+
+    #[test]
+    fn a_drawing_takes_the_place_of_the_last_one() {
+        let lines = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(redrawing(0, &lines), "\x1b[?7la\x1b[K\nb\x1b[K\n\x1b[?7h\x1b[J");
+        assert!(redrawing(2, &lines).starts_with("\x1b[2A"));
+        assert_eq!(redrawing(2, &[]), "\x1b[2A\x1b[?7l\x1b[?7h\x1b[J");
+    }
 
     #[test]
     fn bars_fill_from_nothing_to_everything() {

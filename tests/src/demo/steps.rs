@@ -28,12 +28,12 @@ pub(crate) struct Step {
 pub(crate) const STEPS: [Step; 9] = [
     Step {
         title: "start",
-        story: "Both routers start, find their roles, and their health checks find the servers.",
+        story: "Both routers start and find their roles; health checks find the servers.",
         run: settle::run,
     },
     Step {
         title: "spread by weight",
-        story: "Requests spread over the servers by weight: 1, 2, 3 with NAT, and 3, 2, 1 with direct routing.",
+        story: "Requests spread by weight: 1, 2, 3 with NAT, 3, 2, 1 with direct routing.",
         run: spread::run,
     },
     Step {
@@ -42,28 +42,28 @@ pub(crate) const STEPS: [Step; 9] = [
         run: drain::run,
     },
     Step {
-        title: "a server dies",
-        story: "A server drops off the network. Its health check notices, and requests fail only until then.",
+        title: "server dies",
+        story: "A server drops off the network; requests fail only until its check notices.",
         run: death::run,
     },
     Step {
-        title: "the active router dies",
-        story: "lbd of the active router is killed in the middle of the load; the other router takes over.",
+        title: "router dies",
+        story: "lbd of the active router is killed; the other takes over, no client notices.",
         run: takeover::run,
     },
     Step {
-        title: "the router comes back",
-        story: "lbd of the dead router is started again, and takes its role back; no client notices.",
+        title: "router returns",
+        story: "lbd of the dead router is started again and takes its role back, unnoticed.",
         run: failback::run,
     },
     Step {
-        title: "the active router freezes",
-        story: "lbd of the active router is frozen, the other takes over, the frozen one is thawed; one stays active.",
+        title: "router freezes",
+        story: "lbd of the active router is frozen, the other takes over, and it is thawed.",
         run: freeze::run,
     },
     Step {
         title: "planned stop",
-        story: "lbd of the active router is stopped as for an upgrade, and started again; no client notices.",
+        story: "lbd of the active router is stopped as for an upgrade, and started again.",
         run: planned::run,
     },
     Step {
@@ -72,3 +72,15 @@ pub(crate) const STEPS: [Step; 9] = [
         run: echo::run,
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::STEPS;
+
+    #[test]
+    fn stories_fit_a_terminal() {
+        for step in STEPS {
+            assert!(step.story.chars().count() <= 78, "{}", step.story);
+        }
+    }
+}

@@ -25,7 +25,7 @@ const RATE: u32 = 200;
 /// Requests so old no longer count for the live figures.
 const WINDOW: Duration = Duration::from_secs(1);
 /// Cells of a share bar.
-const BAR: usize = 12;
+const BAR: usize = 6;
 
 /// The service with NAT.
 pub(crate) const NAT: SocketAddrV4 = SocketAddrV4::new(NAT_VIP, HTTP_PORT);
@@ -108,10 +108,11 @@ fn line(label: &str, load: &Load, servers: [&str; 3]) -> String {
         Instant::now().checked_sub(WINDOW).map_or_else(|| load.summary(), |start| load.summary_since(start));
     let shares = servers.map(|server| {
         let share = recent.share(server);
-        format!("{server} {} {:>3.0} %", bar(share, BAR), share * 100.0)
+        format!("{server} {} {:>3.0}%", bar(share, BAR), share * 100.0)
     });
     let rate = recent.requests as f64 / WINDOW.as_secs_f64();
-    format!("  {label} {rate:>4.0} req/s   {}   failed {}", shares.join("  "), load.summary().failed())
+    let failed = load.summary().failed();
+    format!("  {label} {rate:>4.0} req/s, {failed:>2} failed  {}", shares.join("  "))
 }
 
 /// The end of the first success among requests begun after `since` whose connection is among `connections`.

@@ -91,8 +91,9 @@ fn row(real: &RealStatus, with_method: bool) -> [String; 10] {
         real.active_connections.to_string(),
         real.inactive_connections.to_string(),
         scaled(real.rates.connections),
-        scaled(real.rates.in_bytes) + "B",
-        scaled(real.rates.out_bytes) + "B",
+        // Rates fade out slowly, and nobody looks for half a byte.
+        scaled(real.rates.in_bytes.round()) + "B",
+        scaled(real.rates.out_bytes.round()) + "B",
         clean(detail),
     ]
 }

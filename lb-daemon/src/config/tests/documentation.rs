@@ -35,6 +35,16 @@ fn every_documented_key_exists() {
 }
 
 #[test]
+fn the_readme_shows_the_smallest_example() {
+    const README: &str = include_str!("../../../../README.md");
+    let blocks: Vec<&str> =
+        README.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let [shown] = blocks[..] else { panic!("one configuration is expected in README.md: {blocks:?}") };
+    assert_eq!(super::messages(shown), "");
+    assert_eq!(super::read(shown), super::read(super::SINGLE));
+}
+
+#[test]
 fn every_example_is_accepted() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
     let mut seen = 0;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use futures_util::future::select_all;
 use tokio::{sync::watch, time::sleep_until};
 
-use super::{Core, PathSocket, RoleState, Shared, now, state_of};
+use super::{Core, Gate, PathSocket, RoleState, Shared, now, state_of};
 use crate::ha::{
     engine::Notice,
     heartbeat::{Heartbeat, Ignored, codec::Codec},
@@ -18,12 +18,18 @@ pub(super) struct Outputs {
 }
 
 /// Runs until the engine has finished.
-pub(super) async fn run(shared: Arc<Shared>, codec: Codec, mut sockets: Vec<PathSocket>, outputs: Outputs) {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    codec: Codec,
+    mut sockets: Vec<PathSocket>,
+    mut gate: Gate,
+    outputs: Outputs,
+) {
     loop {
         // What has arrived comes before the time: after a freeze, the engine must know what the peer did meanwhile.
         let arrived: Vec<_> = sockets.iter_mut().map(|socket| socket.receive(&codec)).collect();
         let Turn { heartbeat, ignored, notices, state, deadline, finished } =
-            turn(&mut shared.lock(), arrived);
+            turn(&mut shared.lock(), arrived, &mut gate);
         if let Some(heartbeat) = heartbeat {
             let datagram = codec.encode(&heartbeat);
             sockets.iter_mut().for_each(|socket| socket.send(&datagram));
@@ -42,6 +48,7 @@ pub(super) async fn run(shared: Arc<Shared>, codec: Codec, mut sockets: Vec<Path
             () = readable(&sockets) => {}
             () = until(deadline) => {}
             () = shared.changed.notified() => {}
+            () = gate.changed() => {}
         }
     }
 }
@@ -58,7 +65,7 @@ struct Turn {
 }
 
 /// One turn of the engine: arrivals first, then time.
-fn turn(core: &mut Core, arrived: Vec<Vec<Result<Heartbeat, Ignored>>>) -> Turn {
+fn turn(core: &mut Core, arrived: Vec<Vec<Result<Heartbeat, Ignored>>>, gate: &mut Gate) -> Turn {
     let now = now();
     let mut told = Vec::new();
     for (path, result) in
@@ -70,12 +77,15 @@ fn turn(core: &mut Core, arrived: Vec<Vec<Result<Heartbeat, Ignored>>>) -> Turn 
         }
     }
     core.engine.handle_timeout(now);
+    // The peer would take this router for dead after all of it.
+    let patience = core.engine.settings().dead_after / 2;
+    let silent_until = gate.silent_until(core.engine.role(), now, patience);
     Turn {
-        heartbeat: core.engine.poll_transmit(now),
+        heartbeat: if silent_until.is_none() { core.engine.poll_transmit(now) } else { None },
         ignored: told,
         notices: std::iter::from_fn(|| core.engine.poll_notice()).collect(),
         state: state_of(&core.engine),
-        deadline: core.engine.next_deadline(),
+        deadline: silent_until.or_else(|| core.engine.next_deadline()),
         finished: core.engine.is_finished(),
     }
 }

@@ -17,7 +17,7 @@ const COUNT: u32 = 12;
 
 pub(super) fn run(stage: &mut Stage) -> Result<Findings> {
     let mut findings = Findings::default();
-    for (method, address) in [("NAT", NAT_VIP), ("direct routing", DIRECT_VIP)] {
+    for (method, address) in [("NAT", NAT_VIP), ("direct", DIRECT_VIP)] {
         let (mut servers, mut lost) = (BTreeMap::<String, u32>::new(), Vec::new());
         for number in 0..COUNT {
             match echo(
@@ -31,9 +31,9 @@ pub(super) fn run(stage: &mut Stage) -> Result<Findings> {
         }
         let counts = servers.iter().map(|(server, count)| format!("{server} {count}"));
         let found = counts.chain(lost.iter().cloned()).collect::<Vec<_>>().join(", ");
-        let bound = format!("all {COUNT} come back, from three servers");
+        let bound = format!("{COUNT} by 3 servers");
         findings.check(
-            &format!("datagrams by {method}"),
+            &format!("datagrams back, {method}"),
             bound,
             found,
             lost.is_empty() && servers.len() == 3,

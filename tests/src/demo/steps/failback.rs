@@ -22,7 +22,7 @@ pub(super) fn run(stage: &mut Stage) -> Result<Findings> {
     stage.run(&traffic, Duration::from_secs(2))?;
     let mut findings = Findings::default();
     findings.take(&traffic.finish()?);
-    findings.within("r1 active and r2 standby after", took, BOUND);
+    findings.within("r1 alone active after", took, BOUND);
     findings.no_failures();
     Ok(findings)
 }

@@ -26,19 +26,29 @@ pub(super) fn run(stage: &mut Stage) -> Result<Findings> {
     stage.tell("lbd of r1 is frozen");
     let outage = Outage::watch(stage, &traffic, |stage| stage.lab.routers[R1].signal(Signal::SIGSTOP))?;
     stage.run(&traffic, Duration::from_secs(2))?;
-    let ended = traffic.finish()?;
-    let mut findings = Findings::default();
-    findings.take(&ended);
-    outage.judge(stage, &ended, &mut findings)?;
-
     stage.tell("lbd of r1 is thawed");
-    let traffic = stage.traffic()?;
     let thawed = stage.lab.routers[R1].signal(Signal::SIGCONT)?;
     let took = stage.run_until_settled(&traffic, BOUND * 2)?;
     let settled = Instant::now();
     stage.run(&traffic, WATCHED)?;
-    findings.requests.add(&traffic.finish()?.summary());
-    findings.within("r1 active and r2 standby after its thaw", took, BOUND);
+
+    let ended = traffic.finish()?;
+    let mut findings = Findings::default();
+    findings.take(&ended);
+    outage.judge(stage, &ended, &mut findings)?;
+    judge_return(stage, &mut findings, thawed, took, settled)?;
+    Ok(findings)
+}
+
+/// Judges that r1 learnt what it missed, and took its role back alone.
+fn judge_return(
+    stage: &Stage,
+    findings: &mut Findings,
+    thawed: Instant,
+    took: Duration,
+    settled: Instant,
+) -> Result<()> {
+    findings.within("r1 alone active after its thaw", took, BOUND);
     let both = stage.roles()?.both_active(thawed);
     findings.within("both said that they are active for", both, LEARNT);
     let later = stage.roles()?.both_active(settled);
@@ -54,5 +64,5 @@ pub(super) fn run(stage: &mut Stage) -> Result<Findings> {
         found,
         later.is_zero() && active.is_ok_and(|name| name == "r1"),
     );
-    Ok(findings)
+    Ok(())
 }

@@ -34,7 +34,7 @@ pub(super) fn run(stage: &mut Stage) -> Result<Findings> {
     findings.check("lbd ends", "with success", status.to_string(), status.success());
     findings.recovered(handed);
     findings.within("r2 active after", handed, HANDOVER);
-    findings.within("r1 active and r2 standby after its start", took, BOUND);
+    findings.within("r1 alone active after its start", took, BOUND);
     findings.no_failures();
     Ok(findings)
 }

@@ -24,7 +24,7 @@ pub(super) fn run(stage: &mut Stage) -> Result<Findings> {
     let mut findings = Findings::default();
     findings.take(&ended);
     compare(&mut findings, "NAT", &ended.nat, ["n1", "n2", "n3"], NAT_WEIGHTS);
-    compare(&mut findings, "direct routing", &ended.direct, ["d1", "d2", "d3"], DIRECT_WEIGHTS);
+    compare(&mut findings, "direct", &ended.direct, ["d1", "d2", "d3"], DIRECT_WEIGHTS);
     findings.no_failures();
     Ok(findings)
 }
@@ -36,7 +36,7 @@ fn compare(findings: &mut Findings, method: &str, records: &[Record], servers: [
         let bound = format!("{:.1} % ± {:.0} %, weight {weight} of {sum}", due * 100.0, TOLERANCE * 100.0);
         let passed = (share - due).abs() <= TOLERANCE;
         findings.check(
-            &format!("share of {server} by {method}"),
+            &format!("share of {server}, {method}"),
             bound,
             format!("{:.1} %", share * 100.0),
             passed,

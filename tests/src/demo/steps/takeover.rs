@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 
 use crate::{
     demo::{
-        findings::{Findings, seconds},
+        findings::Findings,
         stage::Stage,
         traffic::{Ended, Traffic},
     },
-    lab::{R1, R2, capture::Capture, load::record::Summary},
+    lab::{R1, R2, capture::Capture},
 };
 
 /// A dead peer is noticed after one second of silence; taking over is due at once.
@@ -54,21 +54,16 @@ impl Outage {
         Ok(Self { began, status, capture })
     }
 
-    /// Judges how soon traffic flowed through r2, and that it went on.
+    /// Judges how soon traffic flowed through r2, and that no request of the whole step has failed.
     pub(super) fn judge(&self, stage: &Stage, ended: &Ended, findings: &mut Findings) -> Result<()> {
         let first = ended.first_through(&self.capture, &stage.lab.routers[R2], self.began);
         let first = first.context("no new connection has succeeded through r2")?;
         findings.recovered(first - self.began);
-        findings.within("first success on a new connection through r2 after", first - self.began, BOUND);
+        findings.within("new connections served by r2 after", first - self.began, BOUND);
         findings.within("r2 says that it is active after", self.status - self.began, BOUND);
-        let settled = first.max(self.status);
-        let after = Summary::of(ended.all().filter(|record| record.started > settled));
-        let found = format!("{} of {}", after.failures_in_words(), after.requests);
-        findings.check("failed requests among those begun after that", "none", found, after.failed() == 0);
-        let (failed, words) = (findings.requests.failed(), findings.requests.failures_in_words());
-        let gap = ended.longest_gap().map_or_else(|| "-".to_owned(), seconds);
-        findings
-            .note(format!("{failed} requests failed in all: {words}; longest time without an answer: {gap}"));
+        // None at all, not even before the takeover: the program of the dead daemon forwards what it knows, and goes on
+        // to schedule what is new.
+        findings.no_failures();
         Ok(())
     }
 }
