@@ -207,9 +207,11 @@ fn goodbye() -> Heartbeat {
     }
 }
 
+/// Waits for a role, and follows it as the director does.
 async fn becomes(handle: &mut Handle, role: Role) {
     let wait = handle.role.wait_for(|state| state.role == role);
     tokio::time::timeout(LONG, wait).await.expect("the role is taken in time").expect("the heartbeat runs");
+    handle.applied.send_replace(role);
 }
 
 async fn pause() {
