@@ -33,7 +33,7 @@ pub use router::{RouterRole, RouterState};
 pub use service::{Scheduler, Service, ServiceKey};
 
 /// Version of every type in this crate, and of the meaning of its fields. Part of the pin path.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// IPv4 protocol numbers (IANA "Assigned Internet Protocol Numbers").
 pub const IPPROTO_TCP: u8 = 6;

@@ -65,7 +65,7 @@ Service: 16 bytes, alignment 4
    4 ring
    8 ring_len
   12 scheduler
-LAYOUT_VERSION 1
+LAYOUT_VERSION 2
 ";
 
 macro_rules! describe {
