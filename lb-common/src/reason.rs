@@ -79,6 +79,10 @@ reasons! {
     BadTable = 18, Drop, "bad_table";
     /// As [`NoServer`](Self::NoServer), for TCP: answered with RST, so that the client fails at once.
     NoServerReset = 19, Send, "no_server_reset";
+    /// In a VLAN, and its way leaves by another interface: the kernel hands it to the interface of that VLAN.
+    OtherVlan = 20, Pass, "other_vlan";
+    /// For a virtual service, but addressed to another host of the segment: the interface listens to everything.
+    Overheard = 21, Drop, "overheard";
 }
 
 #[cfg(test)]

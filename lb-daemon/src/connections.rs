@@ -29,11 +29,11 @@ pub struct Survey {
     /// Counts by real server slot; one without connections is absent.
     pub counts: BTreeMap<u32, Counts>,
     /// Entries to be forgotten: expired, of a real server that is gone, and replies whose original entry is gone.
-    pub due: Vec<FlowKey>,
+    pub due: Vec<(FlowKey, Flow)>,
 }
 
-/// Counts connections and finds the entries that are due. `reals` are the slots as installed, `now` the data plane's
-/// clock in nanoseconds.
+/// Counts connections and finds the entries that are due. `reals` are the slots as installed after the
+/// table was read, so that none of a flow in the table is missing; `now` is the data plane's clock in nanoseconds.
 pub fn survey(flows: &[(FlowKey, Flow)], reals: &BTreeMap<u32, Real>, now: u64) -> Survey {
     let originals: HashMap<FlowKey, &Flow> =
         flows.iter().filter(|(_, flow)| flow.is_original()).map(|(key, flow)| (*key, flow)).collect();
@@ -41,13 +41,13 @@ pub fn survey(flows: &[(FlowKey, Flow)], reals: &BTreeMap<u32, Real>, now: u64) 
     for (key, flow) in flows {
         if !flow.is_original() {
             if reply_is_due(key, flow, originals.get(&flow.other).copied(), reals, now) {
-                survey.due.push(*key);
+                survey.due.push((*key, *flow));
             }
         } else if is_in_force(flow, reals, now) {
             let counts = survey.counts.entry(flow.real).or_default();
             if state(flow).is_active() { counts.active += 1 } else { counts.inactive += 1 }
         } else {
-            survey.due.push(*key);
+            survey.due.push((*key, *flow));
         }
     }
     survey
@@ -133,7 +133,7 @@ mod tests {
         let timeout = ConnState::Established.timeout_secs() * SECOND;
         assert_eq!(survey(&flows, &reals(), NOW + timeout - 1).due, []);
         let survey = survey(&flows, &reals(), NOW + timeout);
-        assert_eq!(survey.due, [client(1), server(1)]);
+        assert_eq!(survey.due, [original(1, ConnState::Established), reply(1)]);
         assert_eq!(survey.counts, BTreeMap::new());
     }
 
@@ -142,10 +142,22 @@ mod tests {
         let flows = [original(1, ConnState::Established), reply(1)];
         let mut reals = reals();
         reals.entry(SLOT).and_modify(|real| real.generation += 1);
-        assert_eq!(survey(&flows, &reals, NOW).due, [client(1), server(1)], "the slot has a new owner");
+        assert_eq!(
+            survey(&flows, &reals, NOW).due,
+            [original(1, ConnState::Established), reply(1)],
+            "the slot has a new owner"
+        );
         reals.insert(SLOT, Real { state: RealState::Removed as u8, ..self::reals()[&SLOT] });
-        assert_eq!(survey(&flows, &reals, NOW).due, [client(1), server(1)], "the server was removed");
-        assert_eq!(survey(&flows, &BTreeMap::new(), NOW).due, [client(1), server(1)], "no such slot");
+        assert_eq!(
+            survey(&flows, &reals, NOW).due,
+            [original(1, ConnState::Established), reply(1)],
+            "the server was removed"
+        );
+        assert_eq!(
+            survey(&flows, &BTreeMap::new(), NOW).due,
+            [original(1, ConnState::Established), reply(1)],
+            "no such slot"
+        );
         assert_eq!(list(&flows, &reals, NOW), []);
     }
 
@@ -161,12 +173,12 @@ mod tests {
     #[test]
     fn a_reply_without_its_original_is_due_once_it_is_not_new() {
         assert_eq!(survey(&[reply(1)], &reals(), NOW + PAIRING_GRACE - 1).due, []);
-        assert_eq!(survey(&[reply(1)], &reals(), NOW + PAIRING_GRACE).due, [server(1)]);
+        assert_eq!(survey(&[reply(1)], &reals(), NOW + PAIRING_GRACE).due, [reply(1)]);
         // The client's next connection from the same port went by another reply entry.
         let (key, mut flow) = original(1, ConnState::Established);
         flow.other = server(9);
         let flows = [(key, flow), reply(1)];
-        assert_eq!(survey(&flows, &reals(), NOW + PAIRING_GRACE).due, [server(1)]);
+        assert_eq!(survey(&flows, &reals(), NOW + PAIRING_GRACE).due, [reply(1)]);
     }
 
     #[test]

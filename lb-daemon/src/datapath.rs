@@ -2,18 +2,21 @@
 //! Nothing outside this folder imports aya.
 
 mod attach;
+mod flow_table;
 pub mod kernel;
 mod link_info;
 mod load;
 mod maps;
 pub mod memory;
 pub mod object;
+mod owner_change;
 pub mod pins;
 mod preflight;
 mod program_log;
 mod syscall;
+pub mod verifier;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use lb_common::{Counter, Flow, FlowKey, Real, RealCounters, Reason, RouterRole, ServiceKey};
 
@@ -100,21 +103,35 @@ pub trait Datapath: Send {
     /// When the map cannot be written.
     fn reset_real_counters(&mut self, index: u32) -> Result<(), Error>;
 
-    /// Every entry of the flow table, both directions.
+    /// The flow table.
+    fn flow_table(&self) -> Arc<dyn FlowTable>;
+
+    /// How the program is attached, by interface: `"native"` or `"generic"`.
+    fn attach_modes(&self) -> BTreeMap<String, &'static str>;
+}
+
+/// The flow table, for whoever has the time to read it: a full one takes a tenth of a second. Independent of its
+/// [`Datapath`], so that another thread may do it.
+pub trait FlowTable: Send + Sync {
+    /// Every entry, both directions.
     ///
     /// # Errors
     /// When the map cannot be read.
     fn flows(&self) -> Result<Vec<(FlowKey, Flow)>, Error>;
 
-    /// Forgets flow entries. One that is already gone is no error.
+    /// The real servers as they are installed now, by slot.
     ///
     /// # Errors
-    /// When the map cannot be written.
-    fn remove_flows(&mut self, keys: &[FlowKey]) -> Result<(), Error>;
+    /// When the map cannot be read.
+    fn reals(&self) -> Result<BTreeMap<u32, Real>, Error>;
+
+    /// Forgets the entries that are still as they were read. One that has changed since belongs to a connection that
+    /// lives again, and one that is gone is no error.
+    ///
+    /// # Errors
+    /// When the map cannot be read or written.
+    fn forget(&self, entries: &[(FlowKey, Flow)]) -> Result<(), Error>;
 
     /// Nanoseconds of the clock that flows are stamped with.
     fn now(&self) -> u64;
-
-    /// How the program is attached, by interface: `"native"` or `"generic"`.
-    fn attach_modes(&self) -> BTreeMap<String, &'static str>;
 }

@@ -7,6 +7,7 @@ pub mod rates;
 pub mod reload;
 pub mod servers;
 pub mod status;
+mod surveyor;
 
 use std::{
     collections::BTreeMap,
@@ -23,12 +24,13 @@ use crate::{
     address,
     announce::Announcer,
     config::{self, Config, Host, Limits, Vip},
-    connections::{self, Counts, Survey},
+    connections::Counts,
     datapath::{self, Datapath},
     director::{
         command::Command,
         rates::Estimator,
         reload::{checks, floating, needs_restart, targets},
+        surveyor::Surveyor,
     },
     ha::{Role, driver::Handle as Pair},
     health::{Checkers, Report},
@@ -78,6 +80,7 @@ pub struct Director {
     health: BTreeMap<RealId, bool>,
     overrides: BTreeMap<RealId, Override>,
     connections: BTreeMap<RealId, Counts>,
+    surveyor: Surveyor,
     estimator: Estimator,
     sampled: Instant,
     links: BTreeMap<String, Link>,
@@ -101,6 +104,7 @@ impl Director {
             health: BTreeMap::new(),
             overrides: BTreeMap::new(),
             connections: BTreeMap::new(),
+            surveyor: Surveyor::default(),
             estimator: Estimator::default(),
             sampled: Instant::now(),
             links,
@@ -140,6 +144,7 @@ impl Director {
                     // What was refused is in the log already.
                     let _ = self.reload().await;
                 }
+                counts = self.surveyor.finished() => self.surveyed(counts),
                 _ = tick.tick() => self.sample(),
             }
         }
@@ -270,8 +275,9 @@ impl Director {
         Ok(())
     }
 
-    /// Looks at the flow table and the counters: expiry, connection counts, rates.
+    /// Looks at the counters, for the rates, and has somebody look at the flow table.
     fn sample(&mut self) {
+        self.surveyor.start(self.parts.datapath.flow_table());
         let result = self.try_sample();
         if let Err(message) = &result {
             warn!("counters: {message}");
@@ -280,16 +286,21 @@ impl Director {
     }
 
     fn try_sample(&mut self) -> Result<(), datapath::Error> {
-        let datapath = self.parts.datapath.as_mut();
-        let flows = datapath.flows()?;
-        let Survey { counts, due } = connections::survey(&flows, &self.tables.reals, datapath.now());
-        datapath.remove_flows(&due)?;
-        let slots = self.tables.slots();
-        self.connections =
-            counts.into_iter().filter_map(|(index, one)| Some((*slots.get(&index)?, one))).collect();
         self.estimator.sample(&self.counters()?, self.sampled.elapsed());
         self.sampled = Instant::now();
         Ok(())
+    }
+
+    fn surveyed(&mut self, result: Result<BTreeMap<u32, Counts>, datapath::Error>) {
+        let trouble = result.map(|counts| {
+            let slots = self.tables.slots();
+            self.connections =
+                counts.into_iter().filter_map(|(index, one)| Some((*slots.get(&index)?, one))).collect();
+        });
+        if let Err(message) = &trouble {
+            warn!("flow table: {message}");
+        }
+        self.note("flow table", trouble.err().map(|error| error.to_string()));
     }
 
     /// The counters of every real server, now.

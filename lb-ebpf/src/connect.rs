@@ -3,7 +3,9 @@
 use lb_common::{ConnState, Direction, Flow, FlowKey, IPPROTO_TCP, Method, Real, RealState, Reason, Service};
 
 use crate::{
-    count, flows,
+    count,
+    ctx::Frame,
+    flows,
     hop::Hop,
     log,
     maps::REALS,
@@ -19,9 +21,10 @@ const MAX_ATTEMPTS: u32 = 8;
 /// Chooses a real server for the packet's connection and remembers it; its index and value.
 ///
 /// # Errors
-/// `NoServer`, `NoNextHop`, `PortConflict`, `FlowTableFull`, `BadTable`.
+/// `NoServer`, `NoNextHop`, `OtherVlan`, `PortConflict`, `FlowTableFull`, `BadTable`.
 #[inline(always)]
 pub(crate) fn connect(
+    frame: &Frame,
     packet: &Packet,
     service: &Service,
     last_hop: &Hop,
@@ -32,11 +35,16 @@ pub(crate) fn connect(
     for attempt in 0..MAX_ATTEMPTS {
         let index = slots.real(attempt)?;
         let real = REALS.get(index).ok_or(Reason::BadTable)?;
-        if real.state != RealState::Up as u8 {
+        // A ring that was replaced twice in the meantime may name anybody.
+        if real.state != RealState::Up as u8 || real.service != service.id {
             continue;
         }
         if real.ifindex == 0 {
             refusal = Reason::NoNextHop;
+            continue;
+        }
+        if let Err(reason) = Hop::of_real(real).check_vlan(frame, packet) {
+            refusal = reason;
             continue;
         }
         let reply = flows::reply_key(&packet.key, real);

@@ -20,6 +20,7 @@ pub(crate) fn to_real(frame: &mut Frame, packet: &Packet, real: &Real) -> Outcom
     if real.ifindex == 0 {
         return Err(Reason::NoNextHop);
     }
+    Hop::of_real(real).check_vlan(frame, packet)?;
     let reason = match Method::from_u8(real.method).ok_or(Reason::BadTable)? {
         Method::Nat => nat::to_real(frame, packet, real)?,
         Method::Direct => direct::to_real(frame, packet)?,

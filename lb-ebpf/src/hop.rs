@@ -48,6 +48,16 @@ impl Hop {
         Self { ifindex, mac: packet.macs.source, source_mac: packet.macs.destination }
     }
 
+    /// Whether the packet may leave by this hop.
+    ///
+    /// # Errors
+    /// `OtherVlan`: a tag means something on the segment that it came from alone. The kernel takes it off and hands the
+    /// packet to the interface of the VLAN, on which the program may stand too.
+    #[inline(always)]
+    pub(crate) fn check_vlan(&self, frame: &Frame, packet: &Packet) -> Result<(), Reason> {
+        if packet.in_vlan && self.ifindex != frame.ingress() { Err(Reason::OtherVlan) } else { Ok(()) }
+    }
+
     /// The next hop of the kernel's routing table from `source` to `destination`; `None` where there is no route, or
     /// the neighbour is not resolved.
     #[inline(always)]

@@ -13,6 +13,8 @@ pub(crate) struct Packet {
     pub(crate) l4: usize,
     /// Protocol, addresses and ports.
     pub(crate) key: FlowKey,
+    /// Whether a tag says that it belongs to a VLAN. One that carries a priority alone (VLAN 0) does not.
+    pub(crate) in_vlan: bool,
     /// IPv4 total length in bytes.
     pub(crate) total_length: u16,
     /// Length of the frame in bytes.

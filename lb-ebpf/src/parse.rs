@@ -12,6 +12,8 @@ use crate::{
 
 /// An 802.1Q or 802.1ad tag: its type and the tag control information.
 const TAG: usize = 4;
+/// The number of the VLAN in the tag control information (IEEE 802.1Q 9.6); 0 is a tag of priority alone.
+const VLAN_ID: u16 = 0x0fff;
 /// Tags that are skipped over: a customer's and a provider's.
 const MAX_TAGS: usize = 2;
 /// "More fragments" and the fragment offset: not zero in every fragment (RFC 791 3.1).
@@ -26,7 +28,7 @@ pub(crate) const TCP_DATA_OFFSET: usize = offset_of!(TcpHdr, _bitfield_1);
 #[inline(always)]
 pub(crate) fn parse(bytes: &impl Bytes) -> Result<Packet, Reason> {
     let macs: Macs = bytes.read(0).ok_or(Reason::NotIpv4)?;
-    let l3 = find_ipv4(bytes).ok_or(Reason::NotIpv4)?;
+    let (l3, in_vlan) = find_ipv4(bytes).ok_or(Reason::NotIpv4)?;
     let ip: Ipv4Hdr = bytes.read(l3).ok_or(Reason::Malformed)?;
     let header_length = (ip.vihl & 0x0f) as usize * 4;
     let total_length = u16::from_be_bytes(ip.tot_len);
@@ -57,6 +59,7 @@ pub(crate) fn parse(bytes: &impl Bytes) -> Result<Packet, Reason> {
         l3,
         l4,
         key: FlowKey::new(ip.proto, ip.src_addr, source_port, ip.dst_addr, destination_port),
+        in_vlan,
         total_length,
         frame_length,
         ttl: ip.ttl,
@@ -64,18 +67,20 @@ pub(crate) fn parse(bytes: &impl Bytes) -> Result<Packet, Reason> {
     })
 }
 
-/// Offset of the IPv4 header; `None` for other frames.
+/// Offset of the IPv4 header, and whether the frame belongs to a VLAN; `None` for other frames.
 #[inline(always)]
-fn find_ipv4(bytes: &impl Bytes) -> Option<usize> {
+fn find_ipv4(bytes: &impl Bytes) -> Option<(usize, bool)> {
     let mut offset = size_of::<Macs>();
+    let mut in_vlan = false;
     for _ in 0..=MAX_TAGS {
         let ether_type = u16::from_ne_bytes(bytes.read(offset)?);
         if ether_type == EtherType::Ipv4 as u16 {
-            return Some(offset + 2);
+            return Some((offset + 2, in_vlan));
         }
         if ether_type != EtherType::Ieee8021q as u16 && ether_type != EtherType::Ieee8021ad as u16 {
             return None;
         }
+        in_vlan |= u16::from_be_bytes(bytes.read(offset + 2)?) & VLAN_ID != 0;
         offset += TAG;
     }
     None
@@ -138,6 +143,16 @@ mod tests {
                 outcome => assert_eq!((tags, outcome), (3, Err(Reason::NotIpv4))),
             }
         }
+    }
+
+    #[test]
+    fn a_tag_of_priority_alone_is_no_vlan() {
+        let in_vlan = |tags: &[u8]| parse(&frame(&[tags, &SYN])).unwrap().in_vlan;
+        assert!(!in_vlan(&[]));
+        assert!(!in_vlan(&[0x81, 0x00, 0xf0, 0x00]));
+        assert!(in_vlan(&[0x81, 0x00, 0x00, 0x01]) && in_vlan(&[0x81, 0x00, 0x0f, 0xff]));
+        assert!(in_vlan(&[[0x88, 0xa8, 0, 1], [0x81, 0, 0, 0]].concat()));
+        assert!(in_vlan(&[[0x88, 0xa8, 0, 0], [0x81, 0, 0, 1]].concat()));
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::{
     packet::Packet,
 };
 
+/// The bit of a MAC address's first octet that tells a group of hosts from one (IEEE 802 8.2.2).
+const GROUP: u8 = 1;
+
 /// How the peer stands to a packet.
 #[derive(Clone, Copy)]
 pub(crate) enum Peer {
@@ -23,16 +26,27 @@ pub(crate) enum Peer {
 
 impl Peer {
     /// Looks the peer up for a packet.
+    ///
+    /// # Errors
+    /// `Overheard` for a packet that is addressed to another host of the segment, or to many: to hand it on would send
+    /// it twice, and to answer it would reset a connection of somebody else. The kernel drops such packets too
+    /// (`PACKET_OTHERHOST` in `ip_rcv_core`).
     #[inline(always)]
-    pub(crate) fn of(frame: &Frame, packet: &Packet) -> Self {
+    pub(crate) fn of(frame: &Frame, packet: &Packet) -> Result<Self, Reason> {
         let ifindex = frame.ingress();
-        let Some(peer) = PEER_HOPS.get_ptr(ifindex) else { return Self::Unknown };
+        let [first, ..] = packet.macs.destination;
+        if first & GROUP != 0 {
+            return Err(Reason::Overheard);
+        }
+        let Some(peer) = PEER_HOPS.get_ptr(ifindex) else { return Ok(Self::Unknown) };
         // SAFETY: a value of the map is valid for the whole run, and any bytes make MAC addresses.
         let peer: PeerHop = unsafe { peer.read() };
-        if packet.macs.source == peer.mac {
-            Self::Sender
+        if packet.macs.destination != peer.source_mac {
+            Err(Reason::Overheard)
+        } else if packet.macs.source == peer.mac {
+            Ok(Self::Sender)
         } else {
-            Self::Reachable(Hop::of_peer(ifindex, &peer))
+            Ok(Self::Reachable(Hop::of_peer(ifindex, &peer)))
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn process(frame: &mut Frame, packet: &Packet, now: u64) -> Outcome {
         Found::Nothing => {}
     }
     match service(&packet.key) {
-        Some(service) => for_service(frame, packet, service, now),
+        Some(service) => for_service(frame, packet, &service, now),
         None => for_nobody(frame, packet),
     }
 }
@@ -41,12 +41,12 @@ pub(crate) fn process(frame: &mut Frame, packet: &Packet, now: u64) -> Outcome {
 fn from_client(frame: &mut Frame, packet: &Packet, connection: &Connection, now: u64) -> Outcome {
     forward::check_ttl(packet)?;
     let Connection { entry, real, index } = *connection;
-    entry.touch(tcp_state::next(connection.client_side(), entry.state(), packet.flags), now);
     let hop = Hop::back(frame.ingress(), packet);
     // What the peer passed on came to the peer from a neighbour that is unknown here.
-    if entry.last_hop() != hop && !matches!(Peer::of(frame, packet), Peer::Sender) {
+    if entry.last_hop() != hop && !matches!(Peer::of(frame, packet)?, Peer::Sender) {
         entry.set_last_hop(&hop);
     }
+    entry.touch(tcp_state::next(connection.client_side(), entry.state(), packet.flags), now);
     count::to_real(index, packet.total_length);
     forward::to_real(frame, packet, real)
 }
@@ -63,11 +63,12 @@ fn from_real(
     forward::check_ttl(packet)?;
     let Connection { entry, index, .. } = *connection;
     entry.touch(tcp_state::next(tcp_state::Side::Output, entry.state(), packet.flags), now);
-    count::from_real(index, packet.total_length);
     let mut hop = entry.last_hop();
     if hop.ifindex == 0 {
         hop = Hop::by_route(frame, original.destination, original.source).ok_or(Reason::NoReturnPath)?;
     }
+    hop.check_vlan(frame, packet)?;
+    count::from_real(index, packet.total_length);
     let reason = forward::nat::to_client(frame, packet, original)?;
     hop::send(frame, &hop, reason)
 }
@@ -86,7 +87,7 @@ fn starts_anew(packet: &Packet, connection: &Connection) -> bool {
 /// A packet for a virtual service, of no known connection.
 #[inline(always)]
 fn for_service(frame: &mut Frame, packet: &Packet, service: &Service, now: u64) -> Outcome {
-    let peer = Peer::of(frame, packet);
+    let peer = Peer::of(frame, packet)?;
     let is_active = role()? == RouterRole::Active;
     let opens = packet.key.protocol == IPPROTO_UDP || packet.flags.opens();
     // What the peer passes on to a standby it has not scheduled itself: for a moment of a handover both are standby, and
@@ -119,7 +120,7 @@ fn for_new_connection(
         Peer::Sender => Hop::UNKNOWN,
         Peer::Reachable(_) | Peer::Unknown => Hop::back(frame.ingress(), packet),
     };
-    match connect(packet, service, &last_hop, now) {
+    match connect(frame, packet, service, &last_hop, now) {
         Ok((index, real)) => {
             count::to_real(index, packet.total_length);
             forward::to_real(frame, packet, real)
@@ -143,18 +144,23 @@ fn for_nobody(frame: &mut Frame, packet: &Packet) -> Outcome {
     }
     // In either role: a real server may still take a standby for its gateway, and the peer has the connection.
     match Peer::of(frame, packet) {
-        Peer::Reachable(hop) if packet.key.protocol == IPPROTO_TCP => peer::second_chance(frame, &hop),
-        Peer::Reachable(_) | Peer::Sender | Peer::Unknown => Err(Reason::NotOurs),
+        // A SYN alone is no reply: the real server itself connects to somebody, from its service port.
+        Ok(Peer::Reachable(hop)) if packet.key.protocol == IPPROTO_TCP && !packet.flags.opens() => {
+            peer::second_chance(frame, &hop)
+        }
+        // The kernel drops by itself what it only overhears.
+        Ok(Peer::Reachable(_) | Peer::Sender | Peer::Unknown) | Err(_) => Err(Reason::NotOurs),
     }
 }
 
 /// The service that a packet is for.
 #[inline(always)]
-fn service(key: &FlowKey) -> Option<&'static Service> {
+fn service(key: &FlowKey) -> Option<Service> {
     let service = SERVICES.get_ptr(ServiceKey::new(key.protocol, key.destination, key.destination_port))?;
-    // SAFETY: a value of the map is valid for the whole run, and any bytes make a service; one that is replaced
-    // meanwhile costs a wrong slot at worst, since every index is checked where it is used.
-    Some(unsafe { &*service })
+    // Copied at once: when the daemon replaces a service, the kernel gives the memory of the old value to the next one.
+    // SAFETY: a value of the map is valid for the whole run, and any bytes make a service; every index in it is checked
+    // where it is used.
+    Some(unsafe { service.read_volatile() })
 }
 
 #[inline(always)]

@@ -1,19 +1,19 @@
 //! The XDP program in a test: loaded from the object that the daemon embeds, with maps of its own, attached to nothing
 //! and run on single frames by `BPF_PROG_TEST_RUN`.
 
-use std::{collections::BTreeMap, fmt, io::ErrorKind};
+use std::{collections::BTreeMap, fmt};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{
     Ebpf, EbpfLoader, Pod,
     maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues},
-    programs::{ProgramError, ProgramInfo, TestRun as _, TestRunOptions, Xdp, xdp::XdpMode},
+    programs::{ProgramInfo, TestRun as _, TestRunOptions, Xdp, xdp::XdpMode},
 };
 use lb_common::{
     Counter, Flow, FlowKey, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason, Ring, RouterRole,
     RouterState, Service, ServiceKey, map,
 };
-use lb_daemon::datapath::object::OBJECT;
+use lb_daemon::datapath::{object::OBJECT, verifier};
 
 /// Real servers that fit the small maps here.
 pub const REALS: u32 = 64;
@@ -25,8 +25,6 @@ pub const FLOWS: u32 = 1024;
 const SERVICES: u32 = 16;
 /// Room for a frame that grew, which none does.
 const SLACK: usize = 64;
-/// How often an interrupted load is tried.
-const LOAD_ATTEMPTS: u32 = 5;
 /// Name of the program in the object.
 const PROGRAM: &str = "lb";
 
@@ -93,7 +91,7 @@ impl Program {
             .override_global("AYA_LOG_LEVEL", &level, true)
             .load(OBJECT)?;
         let program: &mut Xdp = ebpf.program_mut(PROGRAM).context("no such program")?.try_into()?;
-        load(program)?;
+        verifier::load(program)?;
         Ok(Self { ebpf })
     }
 
@@ -340,17 +338,6 @@ impl Program {
     fn per_cpu<V: Pod>(&mut self, name: &str) -> Result<PerCpuArray<&mut MapData, V>> {
         Ok(self.ebpf.map_mut(name).with_context(|| format!("no map {name}"))?.try_into()?)
     }
-}
-
-/// Loads the program; once more where the verifier was interrupted by a signal, as libbpf does.
-fn load(program: &mut Xdp) -> Result<()> {
-    for _ in 0..LOAD_ATTEMPTS {
-        match program.load() {
-            Err(ProgramError::LoadError { io_error, .. }) if io_error.kind() == ErrorKind::WouldBlock => {}
-            result => return Ok(result?),
-        }
-    }
-    bail!("the verifier was interrupted {LOAD_ATTEMPTS} times")
 }
 
 /// The bytes of a `struct xdp_md`: `data`, `data_end`, `data_meta`, `ingress_ifindex`, `rx_queue_index` and

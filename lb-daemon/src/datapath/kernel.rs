@@ -1,13 +1,14 @@
 //! The data plane itself: the XDP program, attached to interfaces, and its maps. All of it is pinned: packets keep
 //! flowing while the daemon is stopped, killed or replaced by another version.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use lb_common::{Counter, Flow, FlowKey, RealCounters, Reason, ServiceKey};
-use nix::time::{ClockId, clock_gettime};
+use lb_common::{Counter, RealCounters, Reason, ServiceKey};
 
 use super::{
-    Datapath, Error, Op, attach, load,
+    Datapath, Error, FlowTable, Op, attach,
+    flow_table::KernelFlowTable,
+    load,
     maps::Maps,
     pins::{self, Pins},
     preflight,
@@ -40,6 +41,7 @@ pub fn require_privileges() -> Result<(), Error> {
 /// The data plane in the kernel.
 pub struct KernelDatapath {
     maps: Maps,
+    flow_table: Arc<KernelFlowTable>,
     modes: BTreeMap<String, &'static str>,
     limits: Limits,
     _log: Option<ProgramLog>,
@@ -82,13 +84,14 @@ impl KernelDatapath {
             }
         };
         let maps = Maps::take(&mut ebpf, pins)?;
+        let flow_table = Arc::new(KernelFlowTable::open(pins)?);
         let attached = attach::attach_all(load::program(&mut ebpf)?, pins, interfaces)?;
         notices.extend(attached.notices);
         for folder in pins.remove_other_layouts()? {
             notices.push(format!("removed the maps of another version in {}", folder.display()));
         }
         let limits = maps.limits()?;
-        Ok((Self { maps, modes: attached.modes, limits, _log: log }, notices))
+        Ok((Self { maps, flow_table, modes: attached.modes, limits, _log: log }, notices))
     }
 
     /// The sizes that the maps have: those of pinned maps where they differ from the settings.
@@ -122,18 +125,8 @@ impl Datapath for KernelDatapath {
         self.maps.reset_real_counters(index)
     }
 
-    fn flows(&self) -> Result<Vec<(FlowKey, Flow)>, Error> {
-        self.maps.flows()
-    }
-
-    fn remove_flows(&mut self, keys: &[FlowKey]) -> Result<(), Error> {
-        self.maps.remove_flows(keys)
-    }
-
-    fn now(&self) -> u64 {
-        // CLOCK_MONOTONIC exists on every Linux, so it cannot fail, and its time is never negative.
-        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
-        now.tv_sec().cast_unsigned() * 1_000_000_000 + now.tv_nsec().cast_unsigned()
+    fn flow_table(&self) -> Arc<dyn FlowTable> {
+        self.flow_table.clone()
     }
 
     fn attach_modes(&self) -> BTreeMap<String, &'static str> {

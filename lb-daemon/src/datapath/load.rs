@@ -12,7 +12,7 @@ use lb_common::{
     ServiceKey, map,
 };
 
-use super::{Error, object, pins::Pins};
+use super::{Error, object, pins::Pins, verifier};
 use crate::config::{BpfLog, Limits};
 
 /// Name of the program in the object.
@@ -60,7 +60,7 @@ pub(super) fn load(
     }
     let mut ebpf =
         loader.load(&object::for_kernel(kernel)).map_err(|error| Error::Setup(load_failure(&error)))?;
-    program(&mut ebpf)?.load().map_err(|error| Error::Setup(program_failure(&error)))?;
+    verifier::load(program(&mut ebpf)?).map_err(|error| Error::Setup(program_failure(&error)))?;
     Ok((ebpf, notices))
 }
 

@@ -7,11 +7,11 @@ use aya::{
     maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuValues},
 };
 use lb_common::{
-    Counter, Flow, FlowKey, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason, Ring, RouterRole,
-    RouterState, Scheduler, Service, ServiceKey, map,
+    Counter, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason, Ring, RouterRole, RouterState,
+    Scheduler, Service, ServiceKey, map,
 };
 
-use super::{Error, Op, pins::Pins, syscall};
+use super::{Error, Op, owner_change, pins::Pins};
 use crate::{
     config::Limits,
     tables::{ServiceTable, Tables},
@@ -24,8 +24,6 @@ pub(super) struct Maps {
     real_keys: HashMap<MapData, RealKey, u32>,
     rings: Array<MapData, Ring>,
     positions: Array<MapData, u64>,
-    flows: HashMap<MapData, FlowKey, Flow>,
-    /// The flow table again, to be read in batches.
     flow_table: MapData,
     router: Array<MapData, RouterState>,
     peer_hops: HashMap<MapData, u32, PeerHop>,
@@ -46,7 +44,6 @@ impl Maps {
             real_keys: take(ebpf, map::REAL_KEYS)?,
             rings: take(ebpf, map::RINGS)?,
             positions: take(ebpf, map::POSITIONS)?,
-            flows: take(ebpf, map::FLOWS)?,
             flow_table: MapData::from_pin(pins.map(map::FLOWS)).map_err(failed(map::FLOWS, "opening"))?,
             router: take(ebpf, map::ROUTER)?,
             peer_hops: take(ebpf, map::PEER_HOPS)?,
@@ -69,18 +66,11 @@ impl Maps {
             let (key, service) = entry.map_err(failed(map::SERVICES, "reading"))?;
             services.insert(key, self.service_table(&service)?);
         }
-        let mut reals = BTreeMap::new();
-        for (slot, real) in (0..).zip(self.reals.iter()) {
-            let real = real.map_err(failed(map::REALS, "reading"))?;
-            if real != Real::default() {
-                reals.insert(slot, real);
-            }
-        }
         let role = self.router.get(&0, 0).map_err(failed(map::ROUTER, "reading"))?.role;
         Ok(Tables {
             role: RouterRole::from_u8(role).unwrap_or(RouterRole::Standby),
             services,
-            reals,
+            reals: all_reals(&self.reals)?,
             real_keys: all(self.real_keys.iter(), map::REAL_KEYS)?,
             peer_hops: all(self.peer_hops.iter(), map::PEER_HOPS)?,
             locals: all::<_, _, BTreeMap<_, _>>(self.locals.iter(), map::LOCALS)?
@@ -99,9 +89,7 @@ impl Maps {
     /// Performs one change.
     pub(super) fn apply(&mut self, op: &Op) -> Result<(), Error> {
         match op {
-            Op::SetReal(slot, real) => {
-                self.reals.set(*slot, real, 0).map_err(failed(map::REALS, "setting an entry"))
-            }
+            Op::SetReal(slot, real) => self.set_real(*slot, real),
             Op::SetService(key, service) => self.set_service(key, service),
             Op::RemoveService(key) => removed(self.services.remove(key), map::SERVICES),
             Op::SetRealKey(key, slot) => set(self.real_keys.insert(key, slot, 0), map::REAL_KEYS),
@@ -138,22 +126,6 @@ impl Maps {
         self.real_counters.set(slot, zeros, 0).map_err(|error| failed(error.to_string()))
     }
 
-    /// The flow table. An entry that moved while it was read counts once.
-    pub(super) fn flows(&self) -> Result<Vec<(FlowKey, Flow)>, Error> {
-        use std::os::fd::AsFd as _;
-        let failed = |reason: String| Error::Map { map: map::FLOWS, action: "reading", reason };
-        let info = self.flow_table.info().map_err(|error| failed(error.to_string()))?;
-        let entries: Vec<(FlowKey, Flow)> =
-            syscall::entries(self.flow_table.fd().as_fd(), info.key_size(), info.value_size())
-                .map_err(|error| failed(error.to_string()))?;
-        Ok(entries.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect())
-    }
-
-    /// Forgets flow entries.
-    pub(super) fn remove_flows(&mut self, keys: &[FlowKey]) -> Result<(), Error> {
-        keys.iter().try_for_each(|key| removed(self.flows.remove(key), map::FLOWS))
-    }
-
     /// A service's entry.
     fn service(&self, key: &ServiceKey) -> Result<Option<Service>, Error> {
         match self.services.get(key, 0) {
@@ -179,6 +151,15 @@ impl Maps {
         })
     }
 
+    /// Writes a slot of the real server array in the steps that its owner's change takes.
+    fn set_real(&mut self, slot: u32, real: &Real) -> Result<(), Error> {
+        let installed = self.reals.get(&slot, 0).map_err(failed(map::REALS, "setting an entry"))?;
+        for step in owner_change::steps(installed, *real) {
+            set(self.reals.set(slot, step, 0), map::REALS)?;
+        }
+        Ok(())
+    }
+
     /// Writes the half of the ring pair that no packet reads, and only then the service that points to it.
     fn set_service(&mut self, key: &ServiceKey, table: &ServiceTable) -> Result<(), Error> {
         let mut ring = Box::new(Ring { slots: [0; RING_SLOTS] });
@@ -199,6 +180,18 @@ impl Maps {
         set(self.services.insert(key, service, 0), map::SERVICES)?;
         set(self.positions.set(other_half(half), table.start, 0), map::POSITIONS)
     }
+}
+
+/// The slots that were ever used.
+pub(super) fn all_reals(array: &Array<MapData, Real>) -> Result<BTreeMap<u32, Real>, Error> {
+    let mut reals = BTreeMap::new();
+    for (slot, real) in (0..).zip(array.iter()) {
+        let real = real.map_err(failed(map::REALS, "reading"))?;
+        if real != Real::default() {
+            reals.insert(slot, real);
+        }
+    }
+    Ok(reals)
 }
 
 /// The other ring of the same service.
@@ -235,7 +228,7 @@ fn set(result: Result<(), MapError>, name: &'static str) -> Result<(), Error> {
 }
 
 /// The result of a removal; what is gone already is as good.
-fn removed(result: Result<(), MapError>, name: &'static str) -> Result<(), Error> {
+pub(super) fn removed(result: Result<(), MapError>, name: &'static str) -> Result<(), Error> {
     match result {
         Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
         Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
@@ -244,7 +237,7 @@ fn removed(result: Result<(), MapError>, name: &'static str) -> Result<(), Error
 }
 
 /// Turns aya's error into ours.
-fn failed(map: &'static str, action: &'static str) -> impl Fn(MapError) -> Error {
+pub(super) fn failed(map: &'static str, action: &'static str) -> impl Fn(MapError) -> Error {
     move |error| {
         let reason = match error {
             MapError::SyscallError(error) => error.io_error.to_string(),

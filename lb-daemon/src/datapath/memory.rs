@@ -7,7 +7,7 @@ use std::{
 
 use lb_common::{Counter, Flow, FlowKey, Real, RealCounters, Reason, ServiceKey};
 
-use super::{Datapath, Error, Op};
+use super::{Datapath, Error, FlowTable, Op};
 use crate::tables::Tables;
 
 /// A handle of a data plane in memory; clones share it, so that a test keeps one while the daemon owns the other.
@@ -87,24 +87,31 @@ impl Datapath for MemoryDatapath {
         Ok(())
     }
 
+    fn flow_table(&self) -> Arc<dyn FlowTable> {
+        Arc::new(self.clone())
+    }
+
+    fn attach_modes(&self) -> BTreeMap<String, &'static str> {
+        self.state().attach_modes.clone()
+    }
+}
+
+impl FlowTable for MemoryDatapath {
     fn flows(&self) -> Result<Vec<(FlowKey, Flow)>, Error> {
         Ok(self.state().flows.iter().map(|(key, flow)| (*key, *flow)).collect())
     }
 
-    fn remove_flows(&mut self, keys: &[FlowKey]) -> Result<(), Error> {
-        let mut state = self.state();
-        for key in keys {
-            state.flows.remove(key);
-        }
+    fn reals(&self) -> Result<BTreeMap<u32, Real>, Error> {
+        Ok(self.state().tables.reals.clone())
+    }
+
+    fn forget(&self, entries: &[(FlowKey, Flow)]) -> Result<(), Error> {
+        self.state().flows.retain(|key, flow| !entries.contains(&(*key, *flow)));
         Ok(())
     }
 
     fn now(&self) -> u64 {
         self.state().now
-    }
-
-    fn attach_modes(&self) -> BTreeMap<String, &'static str> {
-        self.state().attach_modes.clone()
     }
 }
 

@@ -57,7 +57,7 @@ impl Director {
 
     fn stats(&self) -> Result<Stats, ApiError> {
         let counters = self.parts.datapath.reasons()?;
-        let flows = self.parts.datapath.flows()?;
+        let flows = self.parts.datapath.flow_table().flows()?;
         let reasons = Reason::ALL
             .iter()
             .map(|reason| {
@@ -79,8 +79,8 @@ impl Director {
     }
 
     fn connection_list(&self) -> Result<Vec<Connection>, ApiError> {
-        let flows = self.parts.datapath.flows()?;
-        Ok(connections::list(&flows, &self.tables.reals, self.parts.datapath.now()))
+        let table = self.parts.datapath.flow_table();
+        Ok(connections::list(&table.flows()?, &table.reals()?, table.now()))
     }
 
     fn failover(&self) -> Result<Done, ApiError> {

@@ -9,6 +9,7 @@ use aya::{
     maps::{Map, MapData, MapInfo},
     programs::{ProgramInfo, Xdp, XdpMode},
 };
+use lb_daemon::datapath::verifier;
 use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ fn main() -> Result<()> {
     let mut ebpf = EbpfLoader::new().override_global(LOG_LEVEL, &0u8, false).load(&object)?;
     let program: &mut Xdp =
         ebpf.program_mut(PROGRAM).context("no program of that name in the object")?.try_into()?;
-    program.load().context("the verifier refuses the program")?;
+    verifier::load(program).context("the verifier refuses the program")?;
     let info = program.info()?;
     attach_natively(program)?;
     let report = json!({ "program": describe_program(&info)?, "attach": "native (veth)", "maps": describe_maps(&ebpf)? });

@@ -9,7 +9,7 @@ fn connections_packets_and_bytes_are_counted_both_ways() {
     with_world(|world| {
         let syn = from_client("S");
         world.public("SYN", &syn, redirect(Reason::NatIn, &to_server(syn.clone(), 1)));
-        let syn_ack = from_server(1, "SA").tag(0x8100, 5);
+        let syn_ack = from_server(1, "SA").tag(0x8100, 0xa000);
         world.private("SYN ACK", &syn_ack, redirect(Reason::NatOut, &to_client(syn_ack.clone())));
         let request = from_client("PA").payload(&[0; 100]);
         world.public("request", &request, redirect(Reason::NatIn, &to_server(request.clone(), 1)));

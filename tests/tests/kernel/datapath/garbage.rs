@@ -15,10 +15,10 @@ fn frames() -> Vec<Frame> {
         from_client("S"),
         from_client("A").payload(b"data"),
         from_client("S").ip_options(&[1; 40]).tcp_options(&[1; 40]),
-        from_client("S").tag(0x88a8, 1).tag(0x8100, 2).ip_options(&[1; 8]),
+        from_client("S").tag(0x88a8, 0).tag(0x8100, 0x2000).ip_options(&[1; 8]),
         from_server(1, "SA"),
         datagram(),
-        datagram().tag(0x8100, 1).without_checksum(),
+        datagram().tag(0x8100, 0x2000).without_checksum(),
     ]
 }
 

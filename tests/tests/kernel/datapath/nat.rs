@@ -39,15 +39,36 @@ fn options_and_tags_stay_where_they_are() {
         ("QinQ and options", |frame| frame.tag(0x88a8, 1).tag(0x8100, 2).ip_options(&[1; 8])),
     ];
     with_world(|world| {
+        let public = world.public;
         for (row, dress) in dresses {
             world.reset();
+            // One-armed: the real server is on the client's segment, where the tag means the same.
+            world.change_real(1, |real| (real.ifindex, real.source_mac) = (public, PUBLIC_MAC));
+            let to_server = |frame: &Frame| to_server(frame.clone(), 1).link(PUBLIC_MAC, server_mac(1));
             let syn = dress(from_client("S"));
-            world.public(row, &syn, redirect(Reason::NatIn, &to_server(syn.clone(), 1)));
+            world.public(row, &syn, transmit(Reason::NatIn, &to_server(&syn)));
             let syn_ack = dress(from_server(1, "SA"));
-            world.private(row, &syn_ack, redirect(Reason::NatOut, &to_client(syn_ack.clone())));
+            world.public(row, &syn_ack, transmit(Reason::NatOut, &to_client(syn_ack.clone())));
             let query = dress(datagram());
-            world.public(row, &query, redirect(Reason::NatIn, &to_server(query.clone(), 1)));
+            world.public(row, &query, transmit(Reason::NatIn, &to_server(&query)));
         }
+    });
+}
+
+#[test]
+fn a_tag_is_not_carried_to_another_segment() {
+    with_world(|world| {
+        let tagged = |frame: Frame| frame.tag(0x8100, 100);
+        let (syn, syn_ack) = (from_client("S"), from_server(1, "SA"));
+        world.public("new connection", &tagged(syn.clone()), pass(Reason::OtherVlan));
+        assert!(world.program.flows().unwrap().is_empty());
+
+        world.program.set_position(TCP_RING, 0).unwrap();
+        world.public("untagged", &syn, redirect(Reason::NatIn, &to_server(syn.clone(), 1)));
+        world.public("from the client", &tagged(from_client("A")), pass(Reason::OtherVlan));
+        world.private("from the server", &tagged(syn_ack.clone()), pass(Reason::OtherVlan));
+        let priority = syn_ack.tag(0x8100, 0xe000);
+        world.private("a priority", &priority, redirect(Reason::NatOut, &to_client(priority.clone())));
     });
 }
 

@@ -50,6 +50,16 @@ fn rings_are_taken_in_the_order_of_the_kernel() {
 }
 
 #[test]
+fn a_ring_gives_no_connection_to_another_services_server() {
+    with_world(|world| {
+        // What a packet reads that was held up while its ring was written anew.
+        world.change_real(1, |real| real.service = 2);
+        let frame = from_client("S");
+        world.public("SYN", &frame, redirect(Reason::NatIn, &to_server(frame.clone(), 2)));
+    });
+}
+
+#[test]
 fn source_hashing_chooses_as_the_kernel() {
     with_world(|world| {
         world.serve(IPPROTO_TCP, TCP_RING, Scheduler::SourceHash, &source_hash_ring());

@@ -1,7 +1,7 @@
 //! Packets of connections that nobody here knows: the second chance at the peer, RST, and what gets neither.
 
 use lb_common::{IPPROTO_TCP, Reason, RouterRole, Scheduler};
-use lb_tests::packet::Frame;
+use lb_tests::{packet::Frame, prog::Action};
 
 use super::world::*;
 
@@ -79,6 +79,74 @@ fn a_standby_schedules_what_the_peer_passes_on() {
 }
 
 #[test]
+fn what_is_addressed_to_another_host_is_left_alone() {
+    const PASSER_BY: lb_tests::packet::Mac = [2, 0, 0, 0, 9, 9];
+    with_world(|world| {
+        for role in [RouterRole::Active, RouterRole::Standby] {
+            world.program.set_role(role).unwrap();
+            for frame in [from_client("S"), from_client("A"), datagram()] {
+                for to in [PASSER_BY, PEER_MAC, [0xff; 6]] {
+                    world.public("client", &frame.clone().link(CLIENT_MAC, to), drop(Reason::Overheard));
+                }
+            }
+            let stray = from_server(1, "A").link(server_mac(1), PEER_PRIVATE_MAC);
+            world.private("reply", &stray, pass(Reason::NotOurs));
+        }
+        world.program.set_role(RouterRole::Active).unwrap();
+        let (syn, ack) = (from_client("S"), from_client("A"));
+        world.public("SYN", &syn, redirect(Reason::NatIn, &to_server(syn.clone(), 1)));
+        world.public("twice", &ack.link(CLIENT_MAC, PEER_MAC), drop(Reason::Overheard));
+        let answer = from_server(1, "SA");
+        world.private("the way back", &answer, redirect(Reason::NatOut, &to_client(answer.clone())));
+    });
+}
+
+#[test]
+fn a_broadcast_is_not_answered_where_no_peer_is_known() {
+    with_world(|world| {
+        world.program.clear().unwrap();
+        world.program.set_role(RouterRole::Active).unwrap();
+        world.serve(IPPROTO_TCP, TCP_RING, Scheduler::RoundRobin, &[]);
+        let stray = from_client("A").link(CLIENT_MAC, [0xff; 6]);
+        world.public("ACK", &stray, drop(Reason::Overheard));
+    });
+}
+
+#[test]
+fn no_packet_circles_between_the_routers() {
+    with_world(|world| {
+        world.route();
+        let replies = ["A", "SA", "FA", "R", "S", ""].map(|flags| from_server(1, flags));
+        for role in [RouterRole::Active, RouterRole::Standby] {
+            for (ingress, peer, own) in
+                [(world.public, PEER_MAC, PUBLIC_MAC), (world.private, PEER_PRIVATE_MAC, PRIVATE_MAC)]
+            {
+                for known in [false, true] {
+                    for frame in
+                        replies.iter().cloned().chain(["A", "SA", "FA", "R", "S", ""].map(from_client))
+                    {
+                        world.reset();
+                        if known {
+                            let syn = from_client("S").bytes();
+                            world.program.run(world.public, &syn).unwrap();
+                        }
+                        world.program.set_role(role).unwrap();
+                        let frame = frame.link(peer, own);
+                        let run = world.program.run(ingress, &frame.bytes()).unwrap();
+                        let sent = matches!(run.action, Action::Tx | Action::Redirect);
+                        let back = [PEER_MAC, PEER_PRIVATE_MAC].iter().any(|mac| run.frame.starts_with(mac));
+                        assert!(
+                            !(sent && back),
+                            "{role:?}, known {known}, in by {ingress}: {frame:?}, {run:?}"
+                        );
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn without_a_route_the_peers_strays_are_dropped() {
     with_world(|world| {
         world.public("ACK", &by_peer(from_client("A")), drop(Reason::UnknownDropped));
@@ -146,6 +214,8 @@ fn a_reply_of_no_known_connection_goes_to_the_peer() {
         }
         let by_peer = stray.clone().link(PEER_PRIVATE_MAC, PRIVATE_MAC);
         world.private("from the peer", &by_peer, pass(Reason::NotOurs));
+        let own = from_server(1, "S");
+        world.private("a connection of the server's own", &own, pass(Reason::NotOurs));
         let datagram = Frame::udp(server(1), client()).link(server_mac(1), PRIVATE_MAC);
         world.private("UDP", &datagram, pass(Reason::NotOurs));
         let other_port = std::net::SocketAddrV4::new(*server(1).ip(), 9090);
