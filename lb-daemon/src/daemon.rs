@@ -22,6 +22,7 @@ use crate::{
         Director, Parts, Stop,
         command::DirectorHandle,
         reload::{floating, targets},
+        watchdog::Watchdog,
     },
     ha, health, netlink,
 };
@@ -32,11 +33,17 @@ pub const EXIT_CONFIG: u8 = 2;
 /// Intervals after a freeze within which the pair has decided who is active: the engine listens for two.
 const SETTLE_INTERVALS: u32 = 3;
 
+/// Time that a planned stop may take. The service manager kills after ten seconds (`TimeoutStopSec` in
+/// dist/lbd.service), which would leave the same, but look like a fault.
+const STOP_WITHIN: Duration = Duration::from_secs(8);
+
 /// Runs the daemon until a signal stops it.
 ///
 /// # Errors
 /// When something that it needs is not there; the message is one line for the operator.
 pub async fn run(config_path: &Path) -> Result<ExitCode> {
+    // From now on a signal waits for its turn. A reload during the start would otherwise end the daemon.
+    let (hangups, stop) = (hangups()?, stop()?);
     let interfaces = netlink::interfaces().await.context("cannot list the interfaces")?;
     let host = Host { interfaces: Some(interfaces) };
     let config = match config::load(config_path, &host) {
@@ -51,7 +58,8 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
     let (targets, wanted) = watch::channel(targets(&config));
     let watcher = netlink::watch(wanted).await.context("cannot watch the network")?;
     let topology = watcher.topology.clone();
-    let (datapath, notices) = open_datapath(&config, &topology.borrow().links)?;
+    let links = topology.borrow().links.clone();
+    let (datapath, notices) = open_datapath(&config, &links)?;
     for notice in notices {
         warn!("{notice}");
     }
@@ -73,17 +81,24 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
         targets,
         topology,
         commands,
+        watchdog: Watchdog::start().context("cannot start the watchdog")?,
     });
-    director.start();
+    director.start().await.map_err(|message| anyhow!("data plane: {message}"))?;
     let (closed, close) = tokio::sync::oneshot::channel::<()>();
     let api = tokio::spawn(server::serve(listener, handle, async {
         let _ = close.await;
     }));
     notify(&[sd_notify::NotifyState::Ready]);
     info!("running");
-    let Stop::Planned = director.run(hangups()?, stop()?).await;
+    match director.run(hangups, stop).await {
+        Stop::Planned => {}
+        // As after a crash: the data plane goes on, and the next daemon takes over what stands.
+        Stop::Failed(message) => return Err(anyhow!(message)),
+    }
     notify(&[sd_notify::NotifyState::Stopping]);
-    director.shutdown().await;
+    if tokio::time::timeout(STOP_WITHIN, director.shutdown()).await.is_err() {
+        warn!("the stop was not complete within {STOP_WITHIN:?}; data plane and addresses stay as they are");
+    }
     drop(closed);
     api.abort();
     drop(watcher);
@@ -107,8 +122,9 @@ pub async fn teardown(config_path: &Path) -> Result<ExitCode> {
     let floating: Vec<_> = floating(&config).into_iter().collect();
     let addresses = address::reconcile(&floating, false).await;
     let datapath = pins::teardown(&config.daemon.pin_dir);
-    drop(listener);
+    // In this order: a daemon that starts now has a socket of its own.
     let _ = std::fs::remove_file(&config.daemon.socket);
+    drop(listener);
     for change in addresses.as_ref().map(Vec::as_slice).unwrap_or_default() {
         println!("{change}");
     }

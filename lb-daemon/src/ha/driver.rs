@@ -178,8 +178,9 @@ impl Handle {
     }
 
     /// Ends the heartbeat. A router that is active says goodbye and goes on forwarding until the peer has taken over,
-    /// for `dead_after` and four intervals at most; the role is standby when this returns.
-    pub async fn shutdown(&mut self) {
+    /// for `dead_after` and four intervals at most; the role is standby when this returns. False where it
+    /// forwarded and nobody has taken over: then the data plane should go on without it.
+    pub async fn shutdown(&mut self) -> bool {
         self.shared.lock().engine.shutdown(now());
         self.shared.changed.notify_one();
         if let Some(task) = self.task.take()
@@ -187,6 +188,7 @@ impl Handle {
         {
             tracing::error!(%error, "the heartbeat task failed");
         }
+        !self.shared.lock().engine.is_unrelieved()
     }
 }
 

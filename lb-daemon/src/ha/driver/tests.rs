@@ -2,12 +2,11 @@
 
 use std::{net::UdpSocket, time::Duration};
 
-use nix::sched::{CloneFlags, unshare};
-
 use super::*;
 use crate::{
     config::{Failback, HeartbeatPath, Key, Peer},
     ha::heartbeat::Heartbeat,
+    namespace::{in_namespace, run},
 };
 
 const PORT: u16 = 539;
@@ -209,23 +208,4 @@ async fn becomes(handle: &mut Handle, role: Role) {
 
 async fn pause() {
     tokio::time::sleep(Duration::from_millis(5)).await;
-}
-
-fn run(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
-}
-
-/// Runs `test` on a thread with a network namespace of its own, which ends with the thread.
-fn in_namespace(test: impl Future<Output = ()> + Send + 'static) {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: a network namespace needs root");
-        return;
-    }
-    let thread = std::thread::spawn(|| {
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        let up = std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap();
-        assert!(up.success());
-        run(test);
-    });
-    thread.join().expect("the test in the namespace");
 }
