@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 use tokio::{
+    net::UnixListener,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
 };
@@ -69,7 +70,7 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
     let limits = datapath.limits();
     let (report, reports) = mpsc::channel(64);
     let (handle, commands) = DirectorHandle::channel();
-    let mut director = Director::new(Parts {
+    let director = Director::new(Parts {
         config_path: config_path.to_owned(),
         config,
         datapath: Box::new(datapath),
@@ -83,6 +84,19 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
         commands,
         watchdog: Watchdog::start().context("cannot start the watchdog")?,
     });
+    direct(director, listener, handle, hangups, stop).await?;
+    drop(watcher);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the director and the API in front of it, to a planned stop.
+async fn direct(
+    mut director: Director,
+    listener: UnixListener,
+    handle: DirectorHandle,
+    hangups: mpsc::Receiver<()>,
+    stop: impl Future<Output = Stop>,
+) -> Result<()> {
     director.start().await.map_err(|message| anyhow!("data plane: {message}"))?;
     let (closed, close) = tokio::sync::oneshot::channel::<()>();
     let api = tokio::spawn(server::serve(listener, handle, async {
@@ -101,8 +115,7 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
     }
     drop(closed);
     api.abort();
-    drop(watcher);
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Removes everything a daemon with this configuration leaves: addresses, links, maps.

@@ -40,7 +40,9 @@ impl Director {
     fn status(&self) -> Result<Status, ApiError> {
         // A copy: to hold the borrow while the pair is asked below would hold up the heartbeat.
         let role = self.parts.pair.role.borrow().clone();
-        let trouble: Vec<String> = self.trouble.lines().chain(self.parts.pair.warnings()).collect();
+        let pair = self.parts.pair.warnings();
+        let trouble: Vec<String> =
+            self.trouble.lines().chain(self.parts.announcer.warnings()).chain(pair).collect();
         let counters = self.counters()?;
         Ok(status::build(&status::Facts {
             config: &self.parts.config,
