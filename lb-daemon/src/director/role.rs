@@ -13,7 +13,7 @@ use crate::{
 const ADDRESSES: &str = "addresses";
 
 impl Director {
-    /// Applies a role. What may wait for others comes last: first the data plane, which is always at hand.
+    /// Applies a role. The data plane opens before everything else, and closes after it.
     ///
     /// Several changes may have come since the last one, so that each role is applied from any other, itself included.
     pub(super) async fn take_role(&mut self, state: &RoleState) {
@@ -37,11 +37,12 @@ impl Director {
                     self.replan();
                 }
             }
-            // Closed, it passes new connections to the peer; then the addresses may take their time.
+            // Closed last: the peer says that it is active a moment before its data plane is, and what is closed here
+            // too soon would find nobody open. That both are open for a moment does no harm.
             Role::Standby => {
                 self.parts.announcer.standby();
-                self.replan();
                 self.place_addresses(false).await;
+                self.replan();
             }
         }
     }

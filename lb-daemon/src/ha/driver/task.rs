@@ -23,12 +23,13 @@ pub(super) async fn run(shared: Arc<Shared>, codec: Codec, mut sockets: Vec<Path
         // What has arrived comes before the time: after a freeze, the engine must know what the peer did meanwhile.
         let arrived: Vec<_> = sockets.iter().map(|socket| socket.receive(&codec)).collect();
         let Turn { heartbeat, notices, state, deadline, finished } = turn(&mut shared.lock(), arrived);
+        // Only now, without the lock: a reader of these channels may be waiting for it. Before the peer is told: it may
+        // close its data plane at once when it hears that this router is active.
+        publish(&notices, state, &sockets, &outputs);
         if let Some(heartbeat) = heartbeat {
             let datagram = codec.encode(&heartbeat);
             sockets.iter_mut().for_each(|socket| socket.send(&datagram));
         }
-        // Only now, without the lock: a reader of these channels may be waiting for it.
-        publish(&notices, state, &sockets, &outputs);
         if finished {
             return;
         }
