@@ -27,6 +27,7 @@ impl Director {
             Role::Starting => {}
             Role::Active => {
                 self.replan();
+                self.parts.pair.applied(state.role);
                 self.place_addresses(true).await;
                 self.announce();
             }
@@ -37,14 +38,14 @@ impl Director {
                     self.replan();
                 }
             }
-            // Closed last: the peer says that it is active a moment before its data plane is, and what is closed here
-            // too soon would find nobody open. That both are open for a moment does no harm.
+            // Closed last: that both are open for a moment does no harm, but what finds nobody open is refused.
             Role::Standby => {
                 self.parts.announcer.standby();
                 self.place_addresses(false).await;
                 self.replan();
             }
         }
+        self.parts.pair.applied(state.role);
     }
 
     /// A planned stop: gives the role to the peer, and then the addresses. Where nobody takes it, everything stays as it

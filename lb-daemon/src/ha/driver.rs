@@ -82,6 +82,8 @@ pub struct Handle {
     /// Counts the times that the network must be told again whose the addresses are, although the role has not
     /// changed: after both routers were active.
     pub reannounce: watch::Receiver<u64>,
+    /// Role that the data plane has.
+    applied: watch::Sender<Role>,
     shared: Arc<Shared>,
     fixed: Option<Fixed>,
     task: Option<JoinHandle<()>>,
@@ -130,9 +132,10 @@ pub fn start(
     let core = Mutex::new(Core { engine, ignored: IgnoredCounts::new() });
     let shared = Arc::new(Shared { core, changed: Notify::new() });
     let outputs = task::Outputs { role: role_out, reannounce: reannounce_out };
+    let (applied, answers) = watch::channel(Role::Starting);
     let codec = Codec::new(&peer.as_ref().map_or_else(|| config::Key(Vec::new()), |peer| peer.key.clone()));
-    let task = tokio::spawn(task::run(Arc::clone(&shared), codec, sockets, outputs));
-    Ok(Handle { role, reannounce, shared, fixed: peer.map(Fixed::from), task: Some(task) })
+    let task = tokio::spawn(task::run(Arc::clone(&shared), codec, sockets, outputs, answers));
+    Ok(Handle { role, reannounce, applied, shared, fixed: peer.map(Fixed::from), task: Some(task) })
 }
 
 impl Handle {
@@ -148,6 +151,12 @@ impl Handle {
     pub fn warnings(&self) -> Vec<String> {
         let paths = self.fixed.as_ref().map_or(&[][..], |fixed| &fixed.paths);
         status::warnings(&self.shared.lock().engine, paths)
+    }
+
+    /// Notes that the data plane has this role. The peer hears that this router is active when it is, so that one that
+    /// yields does not close before; but it is not kept waiting for longer than one interval.
+    pub fn applied(&self, role: Role) {
+        self.applied.send_replace(role);
     }
 
     /// Gives the role to the peer; what was begun, in one line.

@@ -3,10 +3,14 @@
 use std::{sync::Arc, time::Instant};
 
 use futures_util::future::select_all;
-use tokio::{sync::watch, time::sleep_until};
+use tokio::{
+    sync::watch,
+    time::{sleep_until, timeout},
+};
 
 use super::{Core, PathSocket, RoleState, Shared, now, state_of};
 use crate::ha::{
+    Role,
     engine::Notice,
     heartbeat::{Heartbeat, Ignored, codec::Codec},
 };
@@ -18,15 +22,25 @@ pub(super) struct Outputs {
 }
 
 /// Runs until the engine has finished.
-pub(super) async fn run(shared: Arc<Shared>, codec: Codec, mut sockets: Vec<PathSocket>, outputs: Outputs) {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    codec: Codec,
+    mut sockets: Vec<PathSocket>,
+    outputs: Outputs,
+    mut applied: watch::Receiver<Role>,
+) {
     loop {
         // What has arrived comes before the time: after a freeze, the engine must know what the peer did meanwhile.
         let arrived: Vec<_> = sockets.iter().map(|socket| socket.receive(&codec)).collect();
         let Turn { heartbeat, notices, state, deadline, finished } = turn(&mut shared.lock(), arrived);
-        // Only now, without the lock: a reader of these channels may be waiting for it. Before the peer is told: it may
-        // close its data plane at once when it hears that this router is active.
+        // Only now, without the lock: a reader of these channels may be waiting for it.
         publish(&notices, state, &sockets, &outputs);
         if let Some(heartbeat) = heartbeat {
+            if heartbeat.role == Role::Active && is_news(&notices) {
+                // The peer may close its data plane at once when it hears that this router is active.
+                let patience = shared.lock().engine.settings().interval;
+                let _ = timeout(patience, applied.wait_for(|role| *role == Role::Active)).await;
+            }
             let datagram = codec.encode(&heartbeat);
             sockets.iter_mut().for_each(|socket| socket.send(&datagram));
         }
@@ -80,6 +94,11 @@ fn publish(notices: &[Notice], state: RoleState, sockets: &[PathSocket], outputs
         *published = state;
         changed
     });
+}
+
+/// Whether the role is another one than in the turn before.
+fn is_news(notices: &[Notice]) -> bool {
+    notices.iter().any(|notice| matches!(notice, Notice::Role(_)))
 }
 
 /// Counts an ignored heartbeat; the log hears of the first, the second, the fourth and so on.
