@@ -5,7 +5,12 @@ pub mod arp;
 pub mod schedule;
 mod socket;
 
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     sync::watch,
@@ -34,32 +39,50 @@ type Order = Option<Vec<(Vip, u32, [u8; 6])>>;
 #[derive(Debug)]
 pub struct Announcer {
     order: watch::Sender<Order>,
+    failing: Arc<Failing>,
 }
+
+/// The last error of each interface that fails now.
+type Failing = Mutex<BTreeMap<String, String>>;
 
 /// Starts an announcer, on standby. It ends when the [`Announcer`] is dropped. Must be called within a tokio runtime.
 /// `settle`: see [`Schedule::start`]; zero for a router without a peer.
 pub fn start(settle: Duration) -> Announcer {
     let (order, orders) = watch::channel(None);
-    tokio::spawn(run(orders, settle));
-    Announcer { order }
+    let failing = Arc::new(Failing::default());
+    let sender = Sender { socket: None, failing: Arc::clone(&failing) };
+    tokio::spawn(run(orders, sender, settle));
+    Announcer { order, failing }
 }
 
 impl Announcer {
     /// Announces these addresses, with their interface index and own MAC address there: a burst now, then a refresh
     /// now and then. Restarts the burst when it is called again.
     pub fn active(&self, addresses: Vec<(Vip, u32, [u8; 6])>) {
+        lock(&self.failing).retain(|name, _| addresses.iter().any(|(vip, ..)| vip.interface == *name));
         self.order.send_replace(Some(addresses));
     }
 
     /// Stops. No frame is sent any more once this has returned.
     pub fn standby(&self) {
         self.order.send_replace(None);
+        lock(&self.failing).clear();
+    }
+
+    /// What keeps addresses from being announced, one line for each interface.
+    pub fn warnings(&self) -> Vec<String> {
+        let failing = lock(&self.failing);
+        failing.iter().map(|(name, error)| format!("{name}: addresses are not announced: {error}")).collect()
     }
 }
 
+/// A thread that panicked has left plain values behind.
+fn lock(failing: &Failing) -> MutexGuard<'_, BTreeMap<String, String>> {
+    failing.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Follows orders until the announcer is gone.
-async fn run(mut orders: watch::Receiver<Order>, settle: Duration) {
-    let mut sender = Sender::default();
+async fn run(mut orders: watch::Receiver<Order>, mut sender: Sender, settle: Duration) {
     loop {
         let active = orders.borrow_and_update().is_some();
         let announcing = async {
@@ -77,11 +100,9 @@ async fn run(mut orders: watch::Receiver<Order>, settle: Duration) {
 }
 
 /// Sends, and remembers what went wrong.
-#[derive(Default)]
 struct Sender {
     socket: Option<FrameSocket>,
-    /// The last error of each interface that fails now.
-    failing: BTreeMap<String, String>,
+    failing: Arc<Failing>,
 }
 
 impl Sender {
@@ -130,18 +151,19 @@ impl Sender {
     }
 
     /// Logs what is new about an interface.
-    fn note(&mut self, interface: &str, result: io::Result<()>) {
+    fn note(&self, interface: &str, result: io::Result<()>) {
+        let mut failing = lock(&self.failing);
         match result {
             Ok(()) => {
-                if self.failing.remove(interface).is_some() {
+                if failing.remove(interface).is_some() {
                     info!(interface, "addresses are announced again");
                 }
             }
             Err(error) => {
                 let error = error.to_string();
-                if self.failing.get(interface) != Some(&error) {
+                if failing.get(interface) != Some(&error) {
                     warn!(interface, "addresses are not announced: {error}");
-                    self.failing.insert(interface.to_owned(), error);
+                    failing.insert(interface.to_owned(), error);
                 }
             }
         }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
@@ -28,6 +29,7 @@ use crate::{
         Director, Parts, Stop,
         command::DirectorHandle,
         reload::{floating, targets},
+        watchdog::Watchdog,
     },
     ha, health, netlink,
 };
@@ -38,12 +40,18 @@ pub const EXIT_CONFIG: u8 = 2;
 /// Intervals after a freeze within which the pair has decided who is active: the engine listens for two.
 const SETTLE_INTERVALS: u32 = 3;
 
+/// Time that a planned stop may take. The service manager kills after ten seconds (`TimeoutStopSec` in
+/// dist/lbd.service), which would leave the same, but look like a fault.
+const STOP_WITHIN: Duration = Duration::from_secs(8);
+
 /// Runs the daemon until a signal stops it.
 ///
 /// # Errors
 /// When something that it needs is not there; the message is one line for the operator.
 pub async fn run(config_path: &Path) -> Result<ExitCode> {
     kernel::require_privileges()?;
+    // From now on a signal waits for its turn. A reload during the start would otherwise end the daemon.
+    let signals = Signals { hangups: hangups()?, stop: stop()?.boxed() };
     let interfaces = netlink::interfaces().await.context("cannot list the interfaces")?;
     let host = Host { interfaces: Some(interfaces) };
     let config = match config::load(config_path, &host) {
@@ -55,18 +63,19 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
     };
     // First of all the socket: it is what keeps a second lbd away from the data plane of the first.
     let listener = server::bind(&config.daemon.socket)?;
-    operate(config_path, config, listener).await?;
+    operate(config_path, config, listener, signals).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs on `listener` until a signal stops it. What can be refused without a change to the network is tried first.
-async fn operate(config_path: &Path, config: Config, listener: UnixListener) -> Result<()> {
+async fn operate(config_path: &Path, config: Config, listener: UnixListener, signals: Signals) -> Result<()> {
     let socket_file = SocketFile(config.daemon.socket.clone());
     let heartbeat = ha::driver::bind(config.peer.clone())?;
     let (targets, wanted) = watch::channel(targets(&config));
     let watcher = netlink::watch(wanted).await.context("cannot watch the network")?;
     let topology = watcher.topology.clone();
-    let (datapath, notices) = open_datapath(&config, &topology.borrow().links)?;
+    let links = topology.borrow().links.clone();
+    let (datapath, notices) = open_datapath(&config, &links)?;
     for notice in notices {
         warn!("{notice}");
     }
@@ -76,7 +85,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener) -> 
     let limits = datapath.limits();
     let (report, reports) = mpsc::channel(64);
     let (handle, commands) = DirectorHandle::channel();
-    let mut director = Director::new(Parts {
+    let director = Director::new(Parts {
         config_path: config_path.to_owned(),
         config,
         datapath: Box::new(datapath),
@@ -88,22 +97,47 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener) -> 
         targets,
         topology,
         commands,
+        watchdog: Watchdog::start().context("cannot start the watchdog")?,
     });
-    director.start();
+    direct(director, listener, handle, signals, socket_file).await
+}
+
+/// Runs the director and the API in front of it, to a planned stop.
+async fn direct(
+    mut director: Director,
+    listener: UnixListener,
+    handle: DirectorHandle,
+    signals: Signals,
+    socket_file: SocketFile,
+) -> Result<()> {
+    director.start().await.map_err(|message| anyhow!("data plane: {message}"))?;
     let (closed, close) = tokio::sync::oneshot::channel::<()>();
     let api = tokio::spawn(server::serve(listener, handle, async {
         let _ = close.await;
     }));
     notify(&[sd_notify::NotifyState::Ready]);
     info!("running");
-    let Stop::Planned = director.run(hangups()?, stop()?).await;
+    match director.run(signals.hangups, signals.stop).await {
+        Stop::Planned => {}
+        // As after a crash: the data plane goes on, and the next daemon takes over what stands.
+        Stop::Failed(message) => return Err(anyhow!(message)),
+    }
     notify(&[sd_notify::NotifyState::Stopping]);
-    director.shutdown().await;
+    if tokio::time::timeout(STOP_WITHIN, director.shutdown()).await.is_err() {
+        warn!("the stop was not complete within {STOP_WITHIN:?}; data plane and addresses stay as they are");
+    }
     drop(socket_file);
     drop(closed);
     api.abort();
-    drop(watcher);
     Ok(())
+}
+
+/// What the operator and the service manager say.
+struct Signals {
+    /// Fires for each SIGHUP.
+    hangups: mpsc::Receiver<()>,
+    /// Resolves with the first SIGTERM or SIGINT.
+    stop: BoxFuture<'static, Stop>,
 }
 
 /// The file of the API's socket. It goes while the socket still listens: after that it could be another daemon's.

@@ -15,6 +15,8 @@ pub mod datapath;
 pub mod director;
 pub mod ha;
 pub mod health;
+#[cfg(test)]
+mod namespace;
 pub mod netlink;
 pub mod plan;
 pub mod reconcile;

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     } else {
         logger.with_ansi(false).init();
     }
+    end_on_panic();
     // More workers than cores: a heartbeat never waits behind a look at the flow table.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
     let result = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
@@ -52,4 +53,14 @@ fn main() -> ExitCode {
         eprintln!("lbd: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// A task that panics would otherwise be missed by nobody: a heartbeat that has ended, say, beside a data plane that is
+/// active for ever. The whole daemon ends instead. Its data plane goes on, the peer takes over, and it is started anew.
+fn end_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
 }

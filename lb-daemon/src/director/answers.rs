@@ -5,7 +5,7 @@ use std::time::Instant;
 use lb_common::{Reason, Verdict};
 
 use super::{
-    Director, checks,
+    Director,
     command::Command,
     servers::{self, ChangeError},
     status,
@@ -19,8 +19,11 @@ use crate::{
 };
 
 impl Director {
-    /// Performs one command. An answer that nobody waits for any more is dropped.
+    /// Performs one command. One that nobody waits for any more is left undone: who gave it was told that it failed.
     pub(super) async fn command(&mut self, command: Command) {
+        if command.is_abandoned() {
+            return;
+        }
         match command {
             Command::Status(reply) => drop(reply.send(self.status())),
             Command::Stats(reply) => drop(reply.send(self.stats())),
@@ -37,7 +40,9 @@ impl Director {
     fn status(&self) -> Result<Status, ApiError> {
         // A copy: to hold the borrow while the pair is asked below would hold up the heartbeat.
         let role = self.parts.pair.role.borrow().clone();
-        let trouble: Vec<String> = self.trouble.values().cloned().chain(self.parts.pair.warnings()).collect();
+        let pair = self.parts.pair.warnings();
+        let trouble: Vec<String> =
+            self.trouble.lines().chain(self.parts.announcer.warnings()).chain(pair).collect();
         let counters = self.counters()?;
         Ok(status::build(&status::Facts {
             config: &self.parts.config,
@@ -93,9 +98,7 @@ impl Director {
     fn change_server(&mut self, change: &ServerChange) -> Result<Done, ApiError> {
         let message = servers::change(&self.parts.config, &mut self.overrides, change)?;
         tracing::info!("{message}");
-        let wanted = checks(&self.parts.config, &self.overrides);
-        self.health.retain(|id, _| wanted.contains_key(id));
-        self.parts.checkers.set(wanted);
+        self.apply_checks();
         self.replan();
         Ok(Done { message })
     }

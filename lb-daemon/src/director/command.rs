@@ -27,6 +27,18 @@ pub enum Command {
     Reload(Reply<Done>),
 }
 
+impl Command {
+    /// Whether nobody waits for the answer any more.
+    pub fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Status(reply) => reply.is_closed(),
+            Self::Stats(reply) => reply.is_closed(),
+            Self::Connections(reply) => reply.is_closed(),
+            Self::Failover(reply) | Self::Server(_, reply) | Self::Reload(reply) => reply.is_closed(),
+        }
+    }
+}
+
 /// The API's side of the director.
 #[derive(Clone, Debug)]
 pub struct DirectorHandle {

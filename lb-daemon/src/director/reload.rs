@@ -1,12 +1,75 @@
-//! What a reload may change while packets flow, and what needs a restart. Pure.
+//! What a reload may change while packets flow, and what needs a restart.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
+use tracing::{error, info};
+
+use super::{
+    Director,
+    servers::{self, real_id},
+};
 use crate::{
-    config::{Check, Config, Vip},
-    director::servers::real_id,
+    address,
+    config::{self, Check, Config, Host, Vip},
+    netlink,
     plan::{Override, RealId},
 };
+
+impl Director {
+    /// Reads the configuration file again, and puts it in force as a whole or not at all. Each line of a refusal is in
+    /// the log, whoever asked.
+    pub(super) async fn reload(&mut self) -> Result<String, String> {
+        let new = match self.acceptable().await {
+            Ok(new) => new,
+            Err(refusal) => {
+                refusal.lines().for_each(|line| error!("{line}"));
+                error!("not reloaded: the configuration in force stays");
+                return Err(refusal);
+            }
+        };
+        let removed: Vec<Vip> = floating(&self.parts.config).difference(&floating(&new)).cloned().collect();
+        // Checked with the file: nothing in it needs a restart.
+        let _ = self.parts.pair.update(new.peer.clone(), new.hash());
+        self.parts.config = new;
+        servers::retain_configured(&self.parts.config, &mut self.overrides);
+        self.apply_config();
+        self.replan();
+        let result = address::reconcile(&removed, false).await;
+        self.trouble.note("removed addresses", result.err());
+        if self.applied.forwards() {
+            self.place_addresses(true).await;
+            self.announce();
+        }
+        let done = format!("configuration reloaded: {} services", self.parts.config.services.len());
+        info!("{done}");
+        let trouble: Vec<String> = self.trouble.lines().collect();
+        if trouble.is_empty() { Ok(done) } else { Err(format!("{done}, but {}", trouble.join("; "))) }
+    }
+
+    /// The new configuration, when nothing speaks against it.
+    async fn acceptable(&mut self) -> Result<Config, String> {
+        let new = read_config(&self.parts.config_path, &self.parts.config).await?;
+        // More than the data plane has room for.
+        self.plan(&new)?;
+        Ok(new)
+    }
+}
+
+/// The new configuration, when it can be put in force beside `old`.
+async fn read_config(path: &Path, old: &Config) -> Result<Config, String> {
+    let interfaces = netlink::interfaces().await.map_err(|error| error.to_string())?;
+    let host = Host { interfaces: Some(interfaces) };
+    let new = config::load(path, &host).map_err(|errors| errors.to_string())?;
+    let fixed = needs_restart(old, &new);
+    if fixed.is_empty() {
+        Ok(new)
+    } else {
+        Err(format!("{}: {} changed, which needs a restart of lbd", path.display(), fixed.join(", ")))
+    }
+}
 
 /// Names the parts of the configuration that differ and are fixed while the daemon runs.
 pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {

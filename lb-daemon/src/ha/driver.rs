@@ -91,7 +91,7 @@ pub struct Handle {
     pub reannounce: watch::Receiver<u64>,
     /// The role that the data plane has, told by whoever applies it: before it is closed for new connections, and after
     /// it is opened. The peer hears that this router is active only then.
-    pub applied: watch::Sender<Role>,
+    applied: watch::Sender<Role>,
     shared: Arc<Shared>,
     fixed: Option<Fixed>,
     task: Option<JoinHandle<()>>,
@@ -182,6 +182,12 @@ impl Handle {
         status::warnings(&self.shared.lock().engine, paths)
     }
 
+    /// Notes that the data plane has this role. The peer hears that this router is active when it is, so that one that
+    /// yields does not close before; but it is not kept waiting for longer than one interval.
+    pub fn applied(&self, role: Role) {
+        self.applied.send_replace(role);
+    }
+
     /// Gives the role to the peer; what was begun, in one line.
     ///
     /// # Errors
@@ -210,8 +216,9 @@ impl Handle {
     }
 
     /// Ends the heartbeat. A router that is active says goodbye and goes on forwarding until the peer has taken over,
-    /// for `dead_after` and four intervals at most; the role is standby when this returns.
-    pub async fn shutdown(&mut self) {
+    /// for `dead_after` and four intervals at most; the role is standby when this returns. False where it
+    /// forwarded and nobody has taken over: then the data plane should go on without it.
+    pub async fn shutdown(&mut self) -> bool {
         self.shared.lock().engine.shutdown(now());
         self.shared.changed.notify_one();
         if let Some(task) = self.task.take()
@@ -219,6 +226,7 @@ impl Handle {
         {
             tracing::error!(%error, "the heartbeat task failed");
         }
+        !self.shared.lock().engine.is_unrelieved()
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Engine {
     resumes: bool,
     /// The operator gave the role away: it is not taken back for the priority's sake.
     held: bool,
+    /// See [`is_unrelieved`](Self::is_unrelieved).
+    unrelieved: bool,
     /// Since when the peer has been active beside this active router.
     rival_from: Option<Instant>,
     /// Sequence of the heartbeat sent last.
@@ -81,6 +83,7 @@ impl Engine {
             since: now,
             resumes: resume,
             held: false,
+            unrelieved: false,
             rival_from: None,
             sequence: 0,
             leaving_from: 0,
@@ -229,6 +232,12 @@ impl Engine {
         self.state == State::Stopped
     }
 
+    /// Whether a shutdown has ended with the data plane of this router active, and nobody has taken over from it.
+    #[must_use]
+    pub const fn is_unrelieved(&self) -> bool {
+        self.unrelieved
+    }
+
     const fn alone(&self) -> bool {
         self.settings.paths == 0
     }
@@ -275,6 +284,8 @@ impl Engine {
 
     fn enter(&mut self, state: State, cause: Cause, now: Instant) {
         let (from, before) = (self.role(), self.cause);
+        let forwarded = from.forwards() || self.resumes;
+        self.unrelieved = state == State::Stopped && forwarded && cause != Cause::Relieved;
         self.state = state;
         self.cause = cause;
         self.resumes = false;

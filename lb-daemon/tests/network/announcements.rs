@@ -75,6 +75,10 @@ fn an_interface_that_is_gone_silences_no_other() {
         announcer.active(all);
         sleep(Duration::from_secs(5)).await;
         assert_eq!(ear.heard(address), (BURST, BURST));
+        let warnings = announcer.warnings();
+        assert_eq!(warnings, ["gone: addresses are not announced: No such device or address (os error 6)"]);
+        announcer.active(orders(&[address]));
+        assert_eq!(announcer.warnings(), [""; 0]);
     });
 }
 

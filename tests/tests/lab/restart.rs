@@ -3,12 +3,13 @@
 use std::{process::Command, thread, time::Duration};
 
 use lb_tests::lab::{
-    Lab, R1,
+    Lab, R1, R2,
+    load::{Load, Plan, record::Summary},
     run::run,
     wait::{pause, until},
 };
 
-use crate::support::{DIRECT, NAT, download, lab, sha256};
+use crate::support::{DIRECT, NAT, download, lab, pair, sha256};
 
 /// Bytes of a download: about five seconds of it.
 const LENGTH: u64 = 100_000_000;
@@ -32,6 +33,31 @@ fn downloads_survive_a_crash() {
         pause(Duration::from_secs(1)).unwrap();
         lab.routers[R1].start().unwrap();
     });
+}
+
+#[test]
+fn downloads_survive_a_restart_of_the_last_router_of_a_pair() {
+    let Some(mut lab) = pair() else { return };
+    lab.routers[R2].kill().unwrap();
+    until("r1 to miss its peer", LIMIT, || {
+        Ok(lab.routers[R1].status()?.peer.is_some_and(|peer| !peer.alive))
+    })
+    .unwrap();
+    let downloads = [NAT, DIRECT].map(|target| spawn(download(&lab, target, LENGTH, RATE)));
+    let load = Load::start(lab.client().unwrap(), Plan::steady(NAT, 50)).unwrap();
+    pause(Duration::from_secs(1)).expect("nothing interrupts");
+    assert!(lab.routers[R1].stop().unwrap().success());
+    // New connections too: nobody else would take them.
+    pause(Duration::from_secs(1)).expect("nothing interrupts");
+    lab.routers[R1].start().unwrap();
+    active(&lab);
+    let summary = Summary::of(&load.finish().unwrap());
+    assert!(summary.requests > 50 && summary.failed() == 0, "{summary:?}");
+    let expected = sha256(LENGTH);
+    for download in downloads {
+        let hash = download.join().expect("the thread does not panic");
+        assert_eq!(hash.expect("the download ends"), expected);
+    }
 }
 
 /// Runs a download by each method while `interrupt` does what it does to the only router.

@@ -2,12 +2,11 @@
 
 use std::{net::UdpSocket, time::Duration};
 
-use nix::sched::{CloneFlags, unshare};
-
 use super::*;
 use crate::{
     config::{Failback, HeartbeatPath, Key, Peer},
     ha::heartbeat::Heartbeat,
+    namespace::{in_namespace, run},
 };
 
 const PORT: u16 = 539;
@@ -166,6 +165,43 @@ fn a_reload_changes_the_timing_and_names_what_it_cannot_change() {
 }
 
 #[test]
+fn the_peer_hears_of_a_role_when_the_data_plane_has_it() {
+    in_namespace(async {
+        let ear = UdpSocket::bind((Ipv4Addr::from(BETA), PORT)).unwrap();
+        ear.set_nonblocking(true).unwrap();
+        let heard = || {
+            let mut buffer = [0; 512];
+            let codec = Codec::new(&key());
+            std::iter::from_fn(|| {
+                ear.recv(&mut buffer).ok().map(|len| codec.decode(&buffer[..len]).unwrap().role)
+            })
+            .last()
+        };
+        // Patience for longer than the test takes.
+        let slow = Peer { interval: LONG, dead_after: Duration::from_secs(1), ..peer(ALPHA, BETA, 200) };
+        let alpha = start("alpha".to_owned(), Some(slow.clone()), 7, false).unwrap();
+        tokio::time::timeout(LONG, async {
+            while alpha.role.borrow().role != Role::Active {
+                // Something must happen within half of `dead_after`, or it takes itself for frozen.
+                alpha.update(Some(slow.clone()), 7).unwrap();
+                pause().await;
+            }
+        })
+        .await
+        .unwrap();
+        pause().await;
+        assert_eq!(heard(), Some(Role::Starting));
+        alpha.applied(Role::Active);
+        let told = async {
+            while heard() != Some(Role::Active) {
+                pause().await;
+            }
+        };
+        tokio::time::timeout(LONG, told).await.unwrap();
+    });
+}
+
+#[test]
 fn a_router_without_a_network_goes_on() {
     in_namespace(async {
         // Nobody has the remote address, and there is no route to it.
@@ -216,25 +252,6 @@ async fn becomes(handle: &mut Handle, role: Role) {
 
 async fn pause() {
     tokio::time::sleep(Duration::from_millis(5)).await;
-}
-
-fn run(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
-}
-
-/// Runs `test` on a thread with a network namespace of its own, which ends with the thread.
-fn in_namespace(test: impl Future<Output = ()> + Send + 'static) {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: a network namespace needs root");
-        return;
-    }
-    let thread = std::thread::spawn(|| {
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        let up = std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap();
-        assert!(up.success());
-        run(test);
-    });
-    thread.join().expect("the test in the namespace");
 }
 
 /// Binds and starts in one.

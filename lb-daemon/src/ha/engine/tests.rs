@@ -115,6 +115,33 @@ fn a_leaving_router_does_not_wait_for_ever() {
 }
 
 #[test]
+fn a_stopped_router_knows_whether_anybody_took_over() {
+    // Alone with its role: nobody can.
+    let (mut active, start) = started();
+    let now = start + MS * 1000;
+    sleep_until(&mut active, now);
+    let mut relieved = active.clone();
+    active.shutdown(now);
+    assert!(active.is_finished() && active.is_unrelieved());
+    // The peer does.
+    hear(&mut relieved, Role::Standby, 1, now);
+    relieved.shutdown(now);
+    let leaving = relieved.poll_transmit(now).unwrap();
+    hear_echo(&mut relieved, Role::Active, 2, leaving.sequence, now);
+    assert!(relieved.is_finished() && !relieved.is_unrelieved());
+    // There is no role to take over; but a data plane that resumes is one.
+    for resumes in [false, true] {
+        let mut starting = Engine::new(settings(), resumes, start);
+        starting.shutdown(start);
+        assert_eq!(starting.is_unrelieved(), resumes);
+    }
+    let (mut standby, start) = started();
+    hear(&mut standby, Role::Active, 1, start);
+    standby.shutdown(start);
+    assert!(!standby.is_unrelieved());
+}
+
+#[test]
 fn other_settings_come_into_force_at_once() {
     let (mut engine, start) = started();
     engine.poll_transmit(start);
