@@ -1,12 +1,13 @@
 //! How the director answers the API.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
-use lb_common::{Reason, Verdict};
+use lb_common::{Counter, Reason, Verdict};
+use tokio::task::spawn_blocking;
 
 use super::{
     Director,
-    command::Command,
+    command::{Command, Reply},
     servers::{self, ChangeError},
     status,
 };
@@ -15,7 +16,8 @@ use crate::{
         server::ApiError,
         types::{Connection, Done, ReasonCount, ServerChange, Stats, Status},
     },
-    connections, datapath,
+    connections,
+    datapath::{self, FlowTable},
 };
 
 impl Director {
@@ -26,8 +28,8 @@ impl Director {
         }
         match command {
             Command::Status(reply) => drop(reply.send(self.status())),
-            Command::Stats(reply) => drop(reply.send(self.stats())),
-            Command::Connections(reply) => drop(reply.send(self.connection_list())),
+            Command::Stats(reply) => self.stats(reply),
+            Command::Connections(reply) => self.read_table(reply, connection_list),
             Command::Failover(reply) => drop(reply.send(self.failover())),
             Command::Server(change, reply) => drop(reply.send(self.change_server(&change))),
             Command::Reload(reply) => {
@@ -60,32 +62,23 @@ impl Director {
         }))
     }
 
-    fn stats(&self) -> Result<Stats, ApiError> {
-        let counters = self.parts.datapath.reasons()?;
-        let flows = self.parts.datapath.flow_table().flows()?;
-        let reasons = Reason::ALL
-            .iter()
-            .map(|reason| {
-                let counter = counters.get(reason).copied().unwrap_or_default();
-                ReasonCount {
-                    reason: reason.name().to_owned(),
-                    verdict: match reason.verdict() {
-                        Verdict::Pass => "pass",
-                        Verdict::Drop => "drop",
-                        Verdict::Send => "send",
-                    }
-                    .to_owned(),
-                    packets: counter.packets,
-                    bytes: counter.bytes,
-                }
-            })
-            .collect();
-        Ok(Stats { reasons, flow_entries: flows.len() as u64 })
+    fn stats(&self, reply: Reply<Stats>) {
+        match self.parts.datapath.reasons() {
+            Ok(counters) => self.read_table(reply, move |table| {
+                Ok(Stats { reasons: reason_counts(&counters), flow_entries: table.flows()?.len() as u64 })
+            }),
+            Err(error) => drop(reply.send(Err(error.into()))),
+        }
     }
 
-    fn connection_list(&self) -> Result<Vec<Connection>, ApiError> {
+    /// Answers with what `read` finds in the flow table, on a thread of its own: a takeover does not wait for it.
+    fn read_table<T: Send + 'static>(
+        &self,
+        reply: Reply<T>,
+        read: impl FnOnce(&dyn FlowTable) -> Result<T, datapath::Error> + Send + 'static,
+    ) {
         let table = self.parts.datapath.flow_table();
-        Ok(connections::list(&table.flows()?, &table.reals()?, table.now()))
+        spawn_blocking(move || drop(reply.send(read(table.as_ref()).map_err(ApiError::from))));
     }
 
     fn failover(&self) -> Result<Done, ApiError> {
@@ -102,6 +95,29 @@ impl Director {
         self.replan();
         Ok(Done { message })
     }
+}
+
+fn connection_list(table: &dyn FlowTable) -> Result<Vec<Connection>, datapath::Error> {
+    Ok(connections::list(&table.flows()?, &table.reals()?, table.now()))
+}
+
+/// Every reason, counted or not, in the order of its number.
+fn reason_counts(counters: &BTreeMap<Reason, Counter>) -> Vec<ReasonCount> {
+    let count = |reason: &Reason| {
+        let counter = counters.get(reason).copied().unwrap_or_default();
+        let verdict = match reason.verdict() {
+            Verdict::Pass => "pass",
+            Verdict::Drop => "drop",
+            Verdict::Send => "send",
+        };
+        ReasonCount {
+            reason: reason.name().to_owned(),
+            verdict: verdict.to_owned(),
+            packets: counter.packets,
+            bytes: counter.bytes,
+        }
+    };
+    Reason::ALL.iter().map(count).collect()
 }
 
 impl From<datapath::Error> for ApiError {
