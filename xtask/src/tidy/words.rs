@@ -13,8 +13,8 @@ const LEFTOVERS: [&str; 7] = [
     concat!("#[igno", "re"),
 ];
 
-/// Folders of one machine.
-const MACHINE_PATHS: [&str; 3] = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/tmp/", "boot")];
+/// Home folders: a path below one is right on one machine alone.
+const MACHINE_PATHS: [&str; 2] = [concat!("/ro", "ot/"), concat!("/ho", "me/")];
 
 /// Where aya may be named: behind the trait `Datapath`, on the kernel side, in the tests of both, and for `aya::Pod`.
 const AYA_FOLDERS: [&str; 3] = ["lb-daemon/src/datapath/", "lb-ebpf/", "lb-common/src/pod.rs"];
