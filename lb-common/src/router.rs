@@ -20,7 +20,8 @@ impl RouterState {
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RouterRole {
-    /// Forwards the connections it knows; everything else for a service goes to the peer.
+    /// Forwards the connections it knows, and opens those that the peer passes on; everything else for a service goes to the
+    /// peer.
     Standby = 0,
     /// Schedules new connections.
     Active = 1,
