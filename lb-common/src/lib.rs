@@ -6,14 +6,19 @@
 //!   stored as its `u8` and read through `from_u8`.
 //! - IPv4 and MAC addresses are octet arrays in network order. Ports are `u16` in **host order**, so that
 //!   `bpftool map dump` prints `"port": 8080` and not `[31, 144]`; the one swap a packet costs is a single instruction.
-//! - Times are nanoseconds of `CLOCK_MONOTONIC`, what `bpf_ktime_get_coarse_ns` returns.
+//! - Times are [`Stamp`](flow_table::Stamp)s: jiffies cost a packet nothing, where the clock's helper costs 14 ns.
 //! - [`LAYOUT_VERSION`] changes with any size, offset or meaning here. It is part of the pin path, so that a daemon
 //!   never reads a map of another shape.
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 
+mod address_filter;
+mod conn_state;
 mod counters;
-mod flow;
+mod flow_key;
+pub mod flow_table;
 mod hop;
+mod last_hop;
+mod overflow;
 mod real;
 mod reason;
 mod ring;
@@ -23,9 +28,13 @@ mod service;
 #[cfg(feature = "user")]
 mod pod;
 
+pub use address_filter::{AddressFilter, FILTER_WORDS};
+pub use conn_state::ConnState;
 pub use counters::{Counter, RealCounters};
-pub use flow::{ConnState, Direction, Flow, FlowKey};
+pub use flow_key::FlowKey;
 pub use hop::PeerHop;
+pub use last_hop::{LAST_HOPS, LastHop};
+pub use overflow::OVERFLOWS;
 pub use real::{Method, Real, RealKey, RealState};
 pub use reason::{Reason, Verdict};
 pub use ring::{RING_SLOTS, Ring, SH_BUCKETS};
@@ -33,7 +42,7 @@ pub use router::{RouterRole, RouterState};
 pub use service::{Scheduler, Service, ServiceKey};
 
 /// Version of every type in this crate, and of the meaning of its fields. Part of the pin path.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// IPv4 protocol numbers (IANA "Assigned Internet Protocol Numbers").
 pub const IPPROTO_TCP: u8 = 6;
@@ -42,6 +51,8 @@ pub const IPPROTO_UDP: u8 = 17;
 
 /// Names of the pinned maps, the same on both sides. The kernel cuts a map name at 15 characters.
 pub mod map {
+    /// Index in [`tail`](crate::tail) → program, an array of programs.
+    pub const PROGRAMS: &str = "PROGRAMS";
     /// [`ServiceKey`](crate::ServiceKey) → [`Service`](crate::Service), a hash.
     pub const SERVICES: &str = "SERVICES";
     /// Index → [`Real`](crate::Real), an array.
@@ -52,8 +63,17 @@ pub mod map {
     pub const RINGS: &str = "RINGS";
     /// Ring index → next position (`u64`), an array.
     pub const POSITIONS: &str = "POSITIONS";
-    /// [`FlowKey`](crate::FlowKey) → [`Flow`](crate::Flow), an LRU hash.
+    /// Bucket index → [`RawBucket`](crate::flow_table::RawBucket), an array that may be mapped.
     pub const FLOWS: &str = "FLOWS";
+    /// One [`HashKey`](crate::flow_table::HashKey), an array: made with the flow table, and kept with it.
+    pub const HASH_KEY: &str = "HASH_KEY";
+    /// Index → [`LastHop`](crate::LastHop), an array that may be mapped.
+    pub const LAST_HOPS: &str = "LAST_HOPS";
+    /// Bucket index modulo its size → [`Stamp`](crate::flow_table::Stamp), an array: when a connection was last forwarded
+    /// without an entry, because both buckets were full.
+    pub const OVERFLOWS: &str = "OVERFLOWS";
+    /// One [`AddressFilter`](crate::AddressFilter), an array.
+    pub const ADDRESSES: &str = "ADDRESSES";
     /// One [`RouterState`](crate::RouterState), an array.
     pub const ROUTER: &str = "ROUTER";
     /// Interface index → [`PeerHop`](crate::PeerHop), a hash.
@@ -66,17 +86,49 @@ pub mod map {
     pub const REAL_COUNTERS: &str = "REAL_COUNTERS";
 
     /// Every pinned map.
-    pub const ALL: [&str; 11] = [
+    pub const ALL: [&str; 16] = [
+        PROGRAMS,
         SERVICES,
         REALS,
         REAL_KEYS,
         RINGS,
         POSITIONS,
         FLOWS,
+        HASH_KEY,
+        LAST_HOPS,
+        OVERFLOWS,
+        ADDRESSES,
         ROUTER,
         PEER_HOPS,
         LOCALS,
         REASONS,
         REAL_COUNTERS,
     ];
+}
+
+/// The programs of the object.
+pub mod program {
+    /// Attached to interfaces.
+    pub const ENTRY: &str = "lb";
+    /// Jumped to, for packets of no known connection.
+    pub const NO_CONNECTION: &str = "lb_no_connection";
+    /// Run by the daemon: returns the present [`Stamp`](crate::flow_table::Stamp).
+    pub const CLOCK: &str = "lb_clock";
+}
+
+/// Slots of [`PROGRAMS`](map::PROGRAMS).
+pub mod tail {
+    /// [`NO_CONNECTION`](crate::program::NO_CONNECTION).
+    pub const NO_CONNECTION: u32 = 0;
+}
+
+/// Read-only globals of the program, which the loader sets. The verifier takes them for constants and removes what they
+/// rule out.
+pub mod global {
+    /// Buckets of [`FLOWS`](crate::map::FLOWS), `u32`: at least 2, and no more than the map has.
+    pub const BUCKETS: &str = "BUCKETS";
+    /// [`Timeouts`](crate::flow_table::Timeouts) for this kernel's jiffies.
+    pub const TIMEOUTS: &str = "TIMEOUTS";
+    /// Stamps in a second, `u32`, at least 1: how long a busy connection goes without being written to.
+    pub const SECOND: &str = "SECOND";
 }

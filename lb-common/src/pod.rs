@@ -12,4 +12,6 @@ macro_rules! pod {
     };
 }
 
-pod!(Counter Flow FlowKey PeerHop Real RealCounters RealKey Ring RouterState Service ServiceKey);
+use flow_table::{HashKey, RawBucket, Timeouts};
+
+pod!(AddressFilter Counter HashKey LastHop PeerHop RawBucket Real RealCounters RealKey Ring RouterState Service ServiceKey Timeouts);

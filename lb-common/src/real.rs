@@ -24,6 +24,12 @@ pub struct Real {
     pub service: u32,
     /// Weight in force, `0..=65535`; 0 takes no new connections. For people: the ring decides.
     pub weight: u32,
+    /// Virtual IPv4 address of the service: the flow table names a connection's service by its real server.
+    pub virtual_address: [u8; 4],
+    /// Virtual port of the service, host order.
+    pub virtual_port: u16,
+    /// To a whole cache line: every packet of a connection reads this entry.
+    pub _reserved: [u16; 11],
 }
 
 /// Key by which a reply of a NAT real server is recognised when its flow is not known.
@@ -105,5 +111,5 @@ impl RealState {
     }
 }
 
-const _: () = assert!(size_of::<Real>() == 36);
+const _: () = assert!(size_of::<Real>() == 64);
 const _: () = assert!(size_of::<RealKey>() == 8);

@@ -83,6 +83,8 @@ reasons! {
     OtherVlan = 20, Pass, "other_vlan";
     /// For a virtual service, but addressed to another host of the segment: the interface listens to everything.
     Overheard = 21, Drop, "overheard";
+    /// Another processor made the same connection at the same moment; the next packet finds it.
+    Contended = 22, Drop, "contended";
 }
 
 #[cfg(test)]

@@ -205,7 +205,7 @@ impl PartialEq for Expect {
 /// Sizes of the data plane, fixed while it is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Flow table entries; a NAT connection takes two.
+    /// Connections that the flow table has room for.
     pub flows: u32,
     /// Services.
     pub services: u32,
@@ -215,7 +215,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { flows: 262_144, services: 256, reals: 4096 }
+        Self { flows: 1_048_576, services: 256, reals: 4096 }
     }
 }
 

@@ -1,18 +1,17 @@
 //! What the flow table says of connections: how many each real server has, which entries are due to be forgotten, and
-//! the list that people read. Pure functions of one reading of the table.
+//! the list that people read.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::Ipv4Addr,
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use lb_common::{
+    Real, RealState,
+    flow_table::{Bucket as _, Key, Meta},
 };
 
-use lb_common::{ConnState, Flow, FlowKey, IPPROTO_TCP, IPPROTO_UDP, Real, RealState};
-
-use crate::api::types::Connection;
-
-/// Nanoseconds for which a reply entry may stand without its original: the table is read entry by entry, so one
-/// connection that is made meanwhile may show one of its two.
-const PAIRING_GRACE: u64 = 2_000_000_000;
+use crate::{
+    api::types::Connection,
+    datapath::{Clock, FlowTable},
+};
 
 /// Connections of a real server, as `ipvsadm -Ln` counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,202 +27,205 @@ pub struct Counts {
 pub struct Survey {
     /// Counts by real server slot; one without connections is absent.
     pub counts: BTreeMap<u32, Counts>,
-    /// Entries to be forgotten: expired, of a real server that is gone, and replies whose original entry is gone.
-    pub due: Vec<(FlowKey, Flow)>,
+    /// Entries that were forgotten: expired, or of a real server that is gone.
+    pub forgotten: u64,
 }
 
-/// Counts connections and finds the entries that are due. `reals` are the slots as installed after the
-/// table was read, so that none of a flow in the table is missing; `now` is the data plane's clock in nanoseconds.
-pub fn survey(flows: &[(FlowKey, Flow)], reals: &BTreeMap<u32, Real>, now: u64) -> Survey {
-    let originals: HashMap<FlowKey, &Flow> =
-        flows.iter().filter(|(_, flow)| flow.is_original()).map(|(key, flow)| (*key, flow)).collect();
-    let mut survey = Survey::default();
-    for (key, flow) in flows {
-        if !flow.is_original() {
-            if reply_is_due(key, flow, originals.get(&flow.other).copied(), reals, now) {
-                survey.due.push((*key, *flow));
+/// Counts connections, and forgets those that are due.
+pub fn survey(table: &dyn FlowTable, clock: &Clock) -> Survey {
+    let mut owners = Owners::new(table);
+    let mut counts = vec![Counts::default(); 1 << 16];
+    let mut forgotten = 0;
+    for bucket in table.buckets() {
+        for (way, key, meta) in bucket.entries() {
+            if clock.timeouts.remaining(meta, clock.now) > 0 && owners.owns(key, meta) {
+                if let Some(counts) = counts.get_mut(usize::from(key.real())) {
+                    if meta.state().is_active() { counts.active += 1 } else { counts.inactive += 1 }
+                }
+            } else if bucket.exchange(way, meta, Meta::FREE) {
+                // One that has changed since lives again.
+                forgotten += 1;
             }
-        } else if is_in_force(flow, reals, now) {
-            let counts = survey.counts.entry(flow.real).or_default();
-            if state(flow).is_active() { counts.active += 1 } else { counts.inactive += 1 }
-        } else {
-            survey.due.push((*key, *flow));
         }
     }
-    survey
+    let counts = (0..).zip(counts).filter(|(_, counts)| *counts != Counts::default()).collect();
+    Survey { counts, forgotten }
+}
+
+/// How many entries are in use.
+pub fn entries(table: &dyn FlowTable) -> u64 {
+    table.buckets().iter().map(|bucket| bucket.entries().count() as u64).sum()
 }
 
 /// The connections in force, in the order of the table.
-pub fn list(flows: &[(FlowKey, Flow)], reals: &BTreeMap<u32, Real>, now: u64) -> Vec<Connection> {
-    let in_force = flows.iter().filter(|(_, flow)| flow.is_original() && is_in_force(flow, reals, now));
-    in_force.filter_map(|(key, flow)| Some(connection(key, flow, reals.get(&flow.real)?, now))).collect()
+pub fn list(table: &dyn FlowTable, clock: &Clock) -> Vec<Connection> {
+    let entries = table.buckets().iter().flat_map(|bucket| bucket.entries());
+    entries.filter_map(|(_, key, meta)| connection(table, key, meta, clock)).collect()
 }
 
-/// Whether an original entry is neither expired nor of a real server that is gone.
-fn is_in_force(flow: &Flow, reals: &BTreeMap<u32, Real>, now: u64) -> bool {
-    let owner = reals.get(&flow.real);
-    flow.remaining(now) > 0
-        && owner
-            .is_some_and(|real| real.generation == flow.generation && real.state != RealState::Removed as u8)
+/// The owners of the real server slots, read when first asked for.
+struct Owners<'a> {
+    table: &'a dyn FlowTable,
+    /// Lower half of the generation; `None` for a slot that nobody owns.
+    known: Vec<Option<Option<u16>>>,
 }
 
-/// Whether a reply entry belongs to no connection. One without an original, or whose original has another reply now,
-/// may be a connection just made, and waits.
-fn reply_is_due(
-    key: &FlowKey,
-    reply: &Flow,
-    original: Option<&Flow>,
-    reals: &BTreeMap<u32, Real>,
-    now: u64,
-) -> bool {
-    let settled = reply.last_seen.saturating_add(PAIRING_GRACE) <= now;
-    match original {
-        Some(original) if original.other == *key => !is_in_force(original, reals, now),
-        Some(_) | None => settled,
+impl<'a> Owners<'a> {
+    fn new(table: &'a dyn FlowTable) -> Self {
+        Self { table, known: vec![None; 1 << 16] }
+    }
+
+    /// Whether the entry's real server is still the one that its connection was made with.
+    fn owns(&mut self, key: Key, meta: Meta) -> bool {
+        let Some(known) = self.known.get_mut(usize::from(key.real())) else { return false };
+        if *known == Some(Some(meta.generation())) {
+            return true;
+        }
+        // The slot may have got its owner, and this connection been made, since it was read.
+        let owner = self.table.real(key.real()).filter(is_owned).map(|real| real.generation as u16);
+        *known = Some(owner);
+        owner == Some(meta.generation())
     }
 }
 
-/// State of a connection; a number that no state has is none.
-fn state(flow: &Flow) -> ConnState {
-    ConnState::from_u8(flow.state).unwrap_or(ConnState::None)
+fn is_owned(real: &Real) -> bool {
+    real.state != RealState::Removed as u8
 }
 
-fn connection(key: &FlowKey, flow: &Flow, real: &Real, now: u64) -> Connection {
+/// A connection for people; `None` where it is due.
+fn connection(table: &dyn FlowTable, key: Key, meta: Meta, clock: &Clock) -> Option<Connection> {
+    let real = table.real(key.real()).filter(is_owned)?;
+    let remaining = clock.timeouts.remaining(meta, clock.now);
+    if remaining == 0 || !meta.is_of_generation(real.generation) {
+        return None;
+    }
     let endpoint = |address: [u8; 4], port: u16| format!("{}:{port}", Ipv4Addr::from(address));
-    Connection {
-        protocol: match key.protocol {
-            IPPROTO_TCP => "tcp".into(),
-            IPPROTO_UDP => "udp".into(),
-            other => other.to_string(),
-        },
-        state: state(flow).name().into(),
-        expires_secs: flow.remaining(now) / 1_000_000_000,
-        source: endpoint(key.source, key.source_port),
-        virtual_address: endpoint(key.destination, key.destination_port),
+    let client = key.client();
+    Some(Connection {
+        protocol: if meta.is_udp() { "udp".into() } else { "tcp".into() },
+        state: meta.state().name().into(),
+        expires_secs: clock.secs(remaining),
+        source: endpoint(client.address(), client.port()),
+        virtual_address: endpoint(real.virtual_address, real.virtual_port),
         destination: endpoint(real.address, real.port),
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use lb_common::Direction;
+    use lb_common::{
+        ConnState, IPPROTO_TCP, IPPROTO_UDP,
+        flow_table::{Client, Phase, Stamp},
+    };
 
     use super::*;
+    use crate::datapath::memory::MemoryDatapath;
 
     #[test]
-    fn originals_are_counted_once_as_ipvs_does() {
-        let flows = [
-            original(1, ConnState::Established),
-            reply(1),
-            original(2, ConnState::FinWait),
-            reply(2),
-            (
-                FlowKey::new(IPPROTO_UDP, [198, 51, 100, 7], 3, [192, 0, 2, 1], 53),
-                original(3, ConnState::Udp).1,
-            ),
-        ];
-        let survey = survey(&flows, &reals(), NOW);
-        assert_eq!(survey.counts, BTreeMap::from([(SLOT, Counts { active: 1, inactive: 2 })]));
-        assert_eq!(survey.due, []);
+    fn connections_are_counted_as_ipvs_does() {
+        let table = table();
+        enter(&table, 1, IPPROTO_TCP, ConnState::Established);
+        enter(&table, 2, IPPROTO_TCP, ConnState::FinWait);
+        enter(&table, 3, IPPROTO_UDP, ConnState::Udp);
+        let survey = survey(&table, &at(NOW));
+        assert_eq!(survey.counts, BTreeMap::from([(SLOT.into(), Counts { active: 1, inactive: 2 })]));
+        assert_eq!((survey.forgotten, entries(&table)), (0, 3));
     }
 
     #[test]
-    fn an_expired_connection_goes_with_both_entries() {
-        let flows = [original(1, ConnState::Established), reply(1)];
-        let timeout = ConnState::Established.timeout_secs() * SECOND;
-        assert_eq!(survey(&flows, &reals(), NOW + timeout - 1).due, []);
-        let survey = survey(&flows, &reals(), NOW + timeout);
-        assert_eq!(survey.due, [original(1, ConnState::Established), reply(1)]);
-        assert_eq!(survey.counts, BTreeMap::new());
+    fn an_expired_connection_is_forgotten() {
+        let table = table();
+        enter(&table, 1, IPPROTO_TCP, ConnState::Established);
+        let timeout = at(NOW).timeouts.0[ConnState::Established as usize];
+        assert_eq!(survey(&table, &at(NOW + timeout - 1)).forgotten, 0);
+        assert_eq!(survey(&table, &at(NOW + timeout)), Survey { counts: BTreeMap::new(), forgotten: 1 });
+        assert_eq!(entries(&table), 0);
     }
 
     #[test]
-    fn connections_of_a_server_that_is_gone_are_due() {
-        let flows = [original(1, ConnState::Established), reply(1)];
-        let mut reals = reals();
-        reals.entry(SLOT).and_modify(|real| real.generation += 1);
-        assert_eq!(
-            survey(&flows, &reals, NOW).due,
-            [original(1, ConnState::Established), reply(1)],
-            "the slot has a new owner"
-        );
-        reals.insert(SLOT, Real { state: RealState::Removed as u8, ..self::reals()[&SLOT] });
-        assert_eq!(
-            survey(&flows, &reals, NOW).due,
-            [original(1, ConnState::Established), reply(1)],
-            "the server was removed"
-        );
-        assert_eq!(
-            survey(&flows, &BTreeMap::new(), NOW).due,
-            [original(1, ConnState::Established), reply(1)],
-            "no such slot"
-        );
-        assert_eq!(list(&flows, &reals, NOW), []);
+    fn connections_of_a_server_that_is_gone_are_forgotten() {
+        let changes: [fn(&mut Real); 2] =
+            [|real| real.generation += 1, |real| real.state = RealState::Removed as u8];
+        for change in changes {
+            let table = table();
+            enter(&table, 1, IPPROTO_TCP, ConnState::Established);
+            change(table.state().tables.reals.get_mut(&SLOT.into()).unwrap());
+            assert_eq!(list(&table, &at(NOW)), []);
+            assert_eq!(survey(&table, &at(NOW)).forgotten, 1);
+        }
+        let table = table();
+        enter(&table, 1, IPPROTO_TCP, ConnState::Established);
+        table.state().tables.reals.clear();
+        assert_eq!(survey(&table, &at(NOW)).forgotten, 1, "no such slot");
     }
 
     #[test]
     fn a_server_that_is_down_keeps_its_connections() {
-        let flows = [original(1, ConnState::Established), reply(1)];
+        let table = table();
+        enter(&table, 1, IPPROTO_TCP, ConnState::Established);
         for state in [RealState::Up, RealState::Quiesced, RealState::Down] {
-            let reals = BTreeMap::from([(SLOT, Real { state: state as u8, ..reals()[&SLOT] })]);
-            assert_eq!(survey(&flows, &reals, NOW).due, [], "{state:?}");
+            table.state().tables.reals.get_mut(&SLOT.into()).unwrap().state = state as u8;
+            assert_eq!(survey(&table, &at(NOW)).forgotten, 0, "{state:?}");
         }
     }
 
     #[test]
-    fn a_reply_without_its_original_is_due_once_it_is_not_new() {
-        assert_eq!(survey(&[reply(1)], &reals(), NOW + PAIRING_GRACE - 1).due, []);
-        assert_eq!(survey(&[reply(1)], &reals(), NOW + PAIRING_GRACE).due, [reply(1)]);
-        // The client's next connection from the same port went by another reply entry.
-        let (key, mut flow) = original(1, ConnState::Established);
-        flow.other = server(9);
-        let flows = [(key, flow), reply(1)];
-        assert_eq!(survey(&flows, &reals(), NOW + PAIRING_GRACE).due, [reply(1)]);
+    fn what_is_only_being_made_is_left_alone() {
+        let table = table();
+        let meta = enter(&table, 1, IPPROTO_TCP, ConnState::None);
+        for phase in [Phase::Claimed, Phase::Pending] {
+            let bucket = &table.buckets()[0];
+            assert!(bucket.exchange(1, bucket.meta(1), meta.in_phase(phase)));
+            assert_eq!(survey(&table, &at(NOW + 1_000_000)), Survey::default());
+        }
     }
 
     #[test]
     fn the_list_reads_as_ipvsadm_prints_it() {
-        let flows = [original(40_001, ConnState::SynRecv), reply(40_001)];
+        let table = table();
+        enter(&table, 5, IPPROTO_TCP, ConnState::SynRecv);
         let expected = Connection {
             protocol: "tcp".into(),
             state: "SYN_RECV".into(),
             expires_secs: 57,
-            source: "198.51.100.7:40001".into(),
+            source: "198.51.100.7:40005".into(),
             virtual_address: "192.0.2.1:80".into(),
             destination: "10.0.0.1:8080".into(),
         };
-        assert_eq!(list(&flows, &reals(), NOW + 2 * SECOND + SECOND / 2), [expected]);
+        // Two and a half seconds at 250 Hz and 32 jiffies a unit.
+        assert_eq!(list(&table, &at(NOW + 20)), [expected]);
     }
 
-    const SECOND: u64 = 1_000_000_000;
-    const NOW: u64 = 1000 * SECOND;
-    const SLOT: u32 = 4;
+    const NOW: u32 = 5000;
+    const SLOT: u16 = 4;
+    const GENERATION: u32 = 0x0002_0003;
 
-    fn reals() -> BTreeMap<u32, Real> {
+    fn at(now: u32) -> Clock {
+        Clock { now: Stamp::new(now), ..Clock::default() }
+    }
+
+    fn table() -> MemoryDatapath {
         let real = Real {
             address: [10, 0, 0, 1],
             port: 8080,
-            generation: 3,
+            generation: GENERATION,
             state: RealState::Up as u8,
+            virtual_address: [192, 0, 2, 1],
+            virtual_port: 80,
             ..Real::default()
         };
-        BTreeMap::from([(SLOT, real)])
+        let table = MemoryDatapath::default();
+        table.state().tables.reals.insert(SLOT.into(), real);
+        table
     }
 
-    fn client(port: u16) -> FlowKey {
-        FlowKey::new(IPPROTO_TCP, [198, 51, 100, 7], port, [192, 0, 2, 1], 80)
-    }
-
-    fn server(port: u16) -> FlowKey {
-        FlowKey::new(IPPROTO_TCP, [10, 0, 0, 1], 8080, [198, 51, 100, 7], port)
-    }
-
-    fn original(port: u16, state: ConnState) -> (FlowKey, Flow) {
-        (client(port), Flow::new(Direction::Original, state, NOW, SLOT, 3, server(port), 0, [0; 6], [0; 6]))
-    }
-
-    fn reply(port: u16) -> (FlowKey, Flow) {
-        let state = ConnState::None;
-        (server(port), Flow::new(Direction::Reply, state, NOW, SLOT, 3, client(port), 0, [0; 6], [0; 6]))
+    /// Puts a connection from port 40,000 and `number` into entry `number` of the first bucket.
+    fn enter(table: &MemoryDatapath, number: u16, protocol: u8, state: ConnState) -> Meta {
+        let bucket = &table.buckets()[0];
+        let client = Client::new([198, 51, 100, 7], 40_000 + number);
+        let meta = Meta::new(protocol, state, Stamp::new(NOW), GENERATION, 0).in_phase(Phase::Live);
+        bucket.store_key(number.into(), Key::new(client, SLOT));
+        assert!(bucket.exchange(number.into(), Meta::FREE, meta));
+        meta
     }
 }

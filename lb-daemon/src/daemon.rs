@@ -67,6 +67,11 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// For people: a table is far smaller than what a fraction of 52 bits leaves exact.
+fn mebibytes(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
 /// Runs on `listener` until a signal stops it. What can be refused without a change to the network is tried first.
 async fn operate(config_path: &Path, config: Config, listener: UnixListener, signals: Signals) -> Result<()> {
     let socket_file = SocketFile(config.daemon.socket.clone());
@@ -79,6 +84,13 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
     for notice in notices {
         warn!("{notice}");
     }
+    let table = datapath.flow_table();
+    let bytes = size_of_val(table.buckets());
+    info!(
+        "the flow table has room for {} connections in {:.1} MiB",
+        datapath.limits().flows,
+        mebibytes(bytes)
+    );
     let resume = datapath.installed()?.role == lb_common::RouterRole::Active;
     let pair = heartbeat.start(config.router.name.clone(), config.hash(), resume)?;
     let settle = config.peer.as_ref().map_or(Duration::ZERO, |peer| peer.interval * SETTLE_INTERVALS);

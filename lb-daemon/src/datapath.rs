@@ -2,10 +2,13 @@
 //! Nothing outside this folder imports aya.
 
 mod attach;
+mod filter;
 mod flow_table;
+pub mod globals;
 pub mod kernel;
 mod link_info;
 mod load;
+mod mapped;
 mod maps;
 pub mod memory;
 pub mod object;
@@ -13,12 +16,16 @@ mod owner_change;
 pub mod pins;
 mod preflight;
 mod program_log;
+pub mod programs;
 mod syscall;
-pub mod verifier;
+mod verifier;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use lb_common::{Counter, Flow, FlowKey, Real, RealCounters, Reason, RouterRole, ServiceKey};
+use lb_common::{
+    Counter, LastHop, Real, RealCounters, Reason, RouterRole, ServiceKey,
+    flow_table::{STAMP_SHIFT, Shared, Stamp, Timeouts},
+};
 
 use crate::tables::{ServiceTable, Tables};
 
@@ -110,28 +117,46 @@ pub trait Datapath: Send {
     fn attach_modes(&self) -> BTreeMap<String, &'static str>;
 }
 
-/// The flow table, for whoever has the time to read it: a full one takes a tenth of a second. Independent of its
+/// The flow table, for whoever has the time to read it: a large one takes some milliseconds. Independent of its
 /// [`Datapath`], so that another thread may do it.
 pub trait FlowTable: Send + Sync {
-    /// Every entry, both directions.
+    /// The buckets, which the program changes meanwhile.
+    fn buckets(&self) -> &[Shared];
+
+    /// A real server's slot as it is installed now; `None` where there is no such slot.
+    fn real(&self, index: u16) -> Option<Real>;
+
+    /// An entry of the table of last hops.
+    fn last_hop(&self, index: u16) -> LastHop;
+
+    /// The clock that entries are stamped with.
     ///
     /// # Errors
-    /// When the map cannot be read.
-    fn flows(&self) -> Result<Vec<(FlowKey, Flow)>, Error>;
+    /// When the data plane does not tell.
+    fn clock(&self) -> Result<Clock, Error>;
+}
 
-    /// The real servers as they are installed now, by slot.
-    ///
-    /// # Errors
-    /// When the map cannot be read.
-    fn reals(&self) -> Result<BTreeMap<u32, Real>, Error>;
+/// The time of the flow table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// Now.
+    pub now: Stamp,
+    /// How long connections live.
+    pub timeouts: Timeouts,
+    /// Jiffies in a second.
+    pub hz: u32,
+}
 
-    /// Forgets the entries that are still as they were read. One that has changed since belongs to a connection that
-    /// lives again, and one that is gone is no error.
-    ///
-    /// # Errors
-    /// When the map cannot be read or written.
-    fn forget(&self, entries: &[(FlowKey, Flow)]) -> Result<(), Error>;
+impl Clock {
+    /// Whole seconds in `units` of the flow table's time.
+    pub fn secs(&self, units: u32) -> u64 {
+        (u64::from(units) << STAMP_SHIFT) / u64::from(self.hz.max(1))
+    }
+}
 
-    /// Nanoseconds of the clock that flows are stamped with.
-    fn now(&self) -> u64;
+impl Default for Clock {
+    /// Moment 0 at 250 Hz.
+    fn default() -> Self {
+        Self { now: Stamp::default(), timeouts: Timeouts::at(250), hz: 250 }
+    }
 }

@@ -10,15 +10,19 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     thread,
+    time::Duration,
 };
 
-use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues};
+use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuValues};
 use lb_common::{
-    ConnState, Direction, Flow, FlowKey, LAYOUT_VERSION, Method, PeerHop, Real, RealCounters, RealKey,
-    RealState, RouterRole, Scheduler, ServiceKey, map,
+    ConnState, LAYOUT_VERSION, Method, PeerHop, Real, RealCounters, RealKey, RealState, RouterRole,
+    Scheduler, ServiceKey,
+    flow_table::{Client, HashKey, Key, Meta, Phase, RawBucket, RawEntry},
+    map,
 };
 use lb_daemon::{
     config::{BpfLog, Limits},
+    connections::{self, Counts},
     datapath::{
         Datapath as _, Op,
         kernel::{KernelDatapath, Settings},
@@ -41,12 +45,12 @@ fn a_veth_is_attached_natively_and_teardown_leaves_nothing() {
         let (datapath, notices) = lab.open(&["lbt0"]);
         assert_eq!(notices, NOTHING);
         assert_eq!(datapath.attach_modes(), BTreeMap::from([("lbt0".to_owned(), "native")]));
-        assert_eq!(datapath.limits(), LIMITS);
+        assert_eq!(datapath.limits(), Limits { flows: 65_539, ..LIMITS });
         drop(datapath);
         assert!(program_id("lbt0").is_some(), "the program outlives the daemon");
 
         let done = teardown(&lab.pin_dir).unwrap();
-        let maps = format!("removed 11 maps in {}", lab.pin_dir.join(format!("v{LAYOUT_VERSION}")).display());
+        let maps = format!("removed 16 maps in {}", lab.pin_dir.join(format!("v{LAYOUT_VERSION}")).display());
         assert_eq!(done, ["detached from lbt0", &maps]);
         assert_eq!(program_id("lbt0"), None);
         assert!(!lab.pin_dir.exists());
@@ -147,44 +151,63 @@ fn counters_are_summed_over_the_cpus_and_reset() {
 }
 
 #[test]
-fn the_whole_flow_table_is_read_and_entries_are_forgotten() {
+fn the_flow_table_is_read_and_cleaned_in_place() {
     in_lab(|lab| {
         let (datapath, _) = lab.open(&[]);
-        assert_eq!(datapath.flow_table().flows().unwrap(), []);
-        let mut table: HashMap<_, FlowKey, Flow> = lab.map(map::FLOWS).try_into().unwrap();
-        // More than one batch, far less than the table holds.
-        let flows: Vec<(FlowKey, Flow)> = (0..10_000).map(flow).collect();
-        for (key, flow) in &flows {
-            table.insert(key, flow, 0).unwrap();
+        let table = datapath.flow_table();
+        assert_eq!(connections::entries(table.as_ref()), 0);
+        let mut map: Array<_, RawBucket> = lab.map(map::FLOWS).try_into().unwrap();
+        assert_eq!(table.buckets().len(), map.len() as usize);
+        let clock = table.clock().unwrap();
+        let of =
+            |generation| Meta::new(6, ConnState::Established, clock.now, generation, 0).in_phase(Phase::Live);
+        let mut bucket = RawBucket::default();
+        for (way, generation) in (0..).zip([1, 2, 1]) {
+            let client = Client::new([198, 51, 100, 1], way);
+            bucket.ways[usize::from(way)] = RawEntry::new(Key::new(client, 1), of(generation));
         }
-        let mut read = datapath.flow_table().flows().unwrap();
-        read.sort_by_key(|(key, _)| *key);
-        assert_eq!(read, flows);
-
-        let (gone, left): (Vec<_>, Vec<_>) = flows.iter().partition(|(key, _)| key.source_port % 2 == 0);
-        let (lives_again, mut touched) = gone[0];
-        touched.last_seen += 1;
-        table.insert(lives_again, touched, 0).unwrap();
-        datapath.flow_table().forget(&gone).unwrap();
-        datapath.flow_table().forget(&gone).unwrap();
-        let mut expected: Vec<(FlowKey, Flow)> = left;
-        expected.push((lives_again, touched));
-        expected.sort_by_key(|(key, _)| *key);
-        assert_eq!(datapath.flow_table().flows().unwrap(), expected);
-        assert_eq!(datapath.flow_table().reals().unwrap(), BTreeMap::new());
+        let last = map.len() - 1;
+        map.set(last, bucket, 0).unwrap();
+        let real = Real { state: RealState::Up as u8, generation: 2, ..Real::default() };
+        lab.map(map::REALS)
+            .try_into()
+            .map(|mut reals: Array<_, Real>| reals.set(1, real, 0))
+            .unwrap()
+            .unwrap();
+        let survey = connections::survey(table.as_ref(), &clock);
+        assert_eq!(survey.counts, BTreeMap::from([(1, Counts { active: 1, inactive: 0 })]));
+        assert_eq!(survey.forgotten, 2);
+        let left = map.get(&last, 0).unwrap().ways.map(|entry| entry.meta().is_live());
+        assert_eq!(left.iter().filter(|is_live| **is_live).count(), 1);
+        assert!(left[1], "the one of the present owner stays");
     });
 }
 
 #[test]
-fn the_clock_is_the_one_of_the_flows() {
+fn the_clock_of_the_flows_advances_by_jiffies() {
     in_lab(|lab| {
         let (datapath, _) = lab.open(&[]);
-        let uptime: f64 =
-            fs::read_to_string("/proc/uptime").unwrap().split(' ').next().unwrap().parse().unwrap();
-        // The two differ only by time asleep, which /proc/uptime counts.
-        let now = datapath.flow_table().now();
-        assert!(now > 0 && now as f64 / 1e9 <= uptime + 60.0, "{now} {uptime}");
-        assert!(datapath.flow_table().now() >= now);
+        let before = datapath.flow_table().clock().unwrap();
+        thread::sleep(Duration::from_millis(1500));
+        let after = datapath.flow_table().clock().unwrap();
+        let units = after.now.since(before.now);
+        assert!(after.secs(units + 1) >= 1, "{units} units at {} Hz", after.hz);
+        assert!(after.secs(units) < 3600, "{units}");
+    });
+}
+
+#[test]
+fn the_secret_of_the_flow_table_stays_with_it() {
+    in_lab(|lab| {
+        drop(lab.open(&[]));
+        let secret = || -> HashKey { Array::try_from(lab.map(map::HASH_KEY)).unwrap().get(&0, 0).unwrap() };
+        let first = secret();
+        assert_ne!(first, HashKey::default());
+        drop(lab.open(&[]));
+        assert_eq!(secret(), first);
+        teardown(&lab.pin_dir).unwrap();
+        drop(lab.open(&[]));
+        assert_ne!(secret(), first);
     });
 }
 
@@ -237,9 +260,9 @@ fn other_limits_keep_the_pinned_sizes_with_a_notice() {
         let more = Limits { flows: 2 * LIMITS.flows, ..LIMITS };
         let settings = Settings { limits: more, ..lab.settings() };
         let (datapath, notices) = KernelDatapath::open(&settings, &BTreeMap::new()).unwrap();
-        let notice = "limits.flows asks for 131072 entries in the map FLOWS, which keeps its 65536 until `lbd teardown`";
+        let notice = "limits.flows asks for 131073 entries in the map FLOWS, which keeps its 65539 until `lbd teardown`";
         assert_eq!(notices, [notice]);
-        assert_eq!(datapath.limits(), LIMITS);
+        assert_eq!(datapath.limits(), Limits { flows: 65_539, ..LIMITS });
     });
 }
 
@@ -429,6 +452,7 @@ fn real(host: u8, method: Method) -> Real {
         generation: 1,
         service: 0,
         weight: 1,
+        ..Real::default()
     }
 }
 
@@ -450,10 +474,4 @@ fn tables() -> Tables {
         peer_hops: BTreeMap::from([(3, PeerHop { mac: [6; 6], source_mac: [2; 6] })]),
         locals: [[10, 0, 0, 254].into(), [192, 0, 2, 254].into()].into(),
     }
-}
-
-fn flow(number: u16) -> (FlowKey, Flow) {
-    let key = FlowKey::new(6, [198, 51, 100, 1], number, [192, 0, 2, 1], 80);
-    let (direction, state) = (Direction::Original, ConnState::Established);
-    (key, Flow::new(direction, state, number.into(), 1, 1, FlowKey::default(), 0, [0; 6], [0; 6]))
 }

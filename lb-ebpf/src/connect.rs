@@ -1,15 +1,18 @@
 //! A new connection: schedule it and remember it.
 
-use lb_common::{ConnState, Direction, Flow, FlowKey, IPPROTO_TCP, Method, Real, RealState, Reason, Service};
+use lb_common::{
+    ConnState, IPPROTO_TCP, Method, Real, RealState, Reason, Service,
+    flow_table::{Meta, Refusal, Stamp},
+};
 
 use crate::{
-    count,
     ctx::Frame,
     flows,
     hop::Hop,
-    log,
+    last_hops, log,
     maps::REALS,
     packet::Packet,
+    peer::Peer,
     schedule::Slots,
     tcp_state::{self, Side},
 };
@@ -21,16 +24,40 @@ const MAX_ATTEMPTS: u32 = 8;
 /// Chooses a real server for the packet's connection and remembers it; its index and value.
 ///
 /// # Errors
-/// `NoServer`, `NoNextHop`, `OtherVlan`, `PortConflict`, `FlowTableFull`, `BadTable`.
+/// `NoServer`, `NoNextHop`, `OtherVlan`, `PortConflict`, `FlowTableFull`, `Contended`, `BadTable`.
 #[inline(always)]
 pub(crate) fn connect(
     frame: &Frame,
     packet: &Packet,
     service: &Service,
-    last_hop: &Hop,
-    now: u64,
+    peer: &Peer,
+    now: Stamp,
+) -> Result<(u32, &'static Real), Reason> {
+    let (index, real) = choose(frame, packet, service, now)?;
+    match remember(frame, packet, (index, real), peer, now) {
+        Ok(()) => {
+            log::connection(&packet.key, index);
+            Ok((index, real))
+        }
+        Err(Refusal::Full) => Err(Reason::FlowTableFull),
+        Err(Refusal::Rival) => match flows::of_client(&packet.key, now) {
+            Some(other) => Ok((other.index, other.real)),
+            None => Err(Reason::Contended),
+        },
+    }
+}
+
+/// The real server that the schedule gives to the packet's connection.
+#[inline(always)]
+fn choose(
+    frame: &Frame,
+    packet: &Packet,
+    service: &Service,
+    now: Stamp,
 ) -> Result<(u32, &'static Real), Reason> {
     let slots = Slots::new(service, packet.key.source)?;
+    let (client, protocol) = (packet.key.from(), packet.key.protocol);
+    let is_known = flows::knows(client, protocol);
     let mut refusal = Reason::NoServer;
     for attempt in 0..MAX_ATTEMPTS {
         let index = slots.real(attempt)?;
@@ -47,44 +74,37 @@ pub(crate) fn connect(
             refusal = reason;
             continue;
         }
-        let reply = flows::reply_key(&packet.key, real);
-        if real.method == Method::Nat as u8 && flows::is_taken(&reply, &packet.key, now) {
+        if is_known && flows::is_taken(client, protocol, index, now) {
             refusal = Reason::PortConflict;
             continue;
         }
-        remember(packet, index, real, last_hop, now)?;
-        count::connection(index);
-        log::connection(&packet.key, index);
         return Ok((index, real));
     }
     Err(refusal)
 }
 
-/// Inserts the connection into the flow table. Direct routing works without: the real server knows its connections.
+/// Inserts the connection into the flow table.
 #[inline(always)]
-fn remember(packet: &Packet, index: u32, real: &Real, last_hop: &Hop, now: u64) -> Result<(), Reason> {
-    let method = Method::from_u8(real.method).ok_or(Reason::BadTable)?;
-    let state = match (packet.key.protocol, method) {
-        (IPPROTO_TCP, Method::Nat) => tcp_state::next(Side::Input, ConnState::None, packet.flags),
-        (IPPROTO_TCP, Method::Direct) => tcp_state::next(Side::InputOnly, ConnState::None, packet.flags),
+fn remember(
+    frame: &Frame,
+    packet: &Packet,
+    (index, real): (u32, &Real),
+    peer: &Peer,
+    now: Stamp,
+) -> Result<(), Refusal> {
+    let is_nat = real.method == Method::Nat as u8;
+    let side = if is_nat { Side::Input } else { Side::InputOnly };
+    let state = match packet.key.protocol {
+        IPPROTO_TCP => tcp_state::next(side, ConnState::None, packet.flags),
         _ => ConnState::Udp,
     };
-    let mut flow = Flow::new(
-        Direction::Original,
-        state,
-        now,
-        index,
-        real.generation,
-        FlowKey::default(),
-        last_hop.ifindex,
-        last_hop.mac,
-        last_hop.source_mac,
-    );
-    match method {
-        Method::Nat => flows::insert(&packet.key, Some(&flows::reply_key(&packet.key, real)), &mut flow),
-        Method::Direct => {
-            let _ = flows::insert(&packet.key, None, &mut flow);
-            Ok(())
+    let hop = match peer {
+        Peer::Reachable(_) | Peer::Unknown if is_nat => {
+            last_hops::number_of(&packet.last_hop(frame.ingress()))
         }
-    }
+        // Replies do not pass; or the packet came to the peer from a neighbour that is unknown here.
+        Peer::Reachable(_) | Peer::Unknown | Peer::Sender => 0,
+    };
+    let meta = Meta::new(packet.key.protocol, state, now, real.generation, hop);
+    flows::insert(packet.key.from(), index, meta, packet.key.protocol, now)
 }

@@ -16,10 +16,14 @@ pub(crate) fn reason(reason: Reason, bytes: usize) {
     }
 }
 
-/// Counts a connection scheduled to a real server.
+/// Counts the first IP packet of a connection, of `bytes`, to the real server it was scheduled to.
 #[inline(always)]
-pub(crate) fn connection(real: u32) {
-    with(real, |counters| counters.connections += 1);
+pub(crate) fn connection(real: u32, bytes: u16) {
+    with(real, |counters| {
+        counters.connections += 1;
+        counters.in_packets += 1;
+        counters.in_bytes += bytes as u64;
+    });
 }
 
 /// Counts an IP packet of `bytes` from a client to a real server.

@@ -23,6 +23,12 @@ impl Frame {
         Self { ctx: ctx.as_ptr().cast() }
     }
 
+    /// The same frame in a function of its own, which gets the context.
+    #[inline(always)]
+    pub(crate) fn of(ctx: *mut xdp_md) -> Self {
+        Self { ctx }
+    }
+
     /// Index of the interface that it came in by.
     #[inline(always)]
     pub(crate) fn ingress(&self) -> u32 {
@@ -84,6 +90,11 @@ impl Bytes for Frame {
     }
 
     #[inline(always)]
+    fn hidden(&self, offset: usize, unknown: usize) -> usize {
+        hidden(offset, unknown)
+    }
+
+    #[inline(always)]
     fn length(&self) -> usize {
         // SAFETY: the kernel passes a valid context.
         unsafe { bpf_xdp_get_buff_len(self.ctx) as usize }
@@ -98,4 +109,21 @@ fn opaque(mut address: usize) -> usize {
     // which the kernel refuses.)
     unsafe { asm!("{0} = {0}", inout(reg) address, options(pure, nomem, nostack, preserves_flags)) };
     address
+}
+
+/// The same number, of which the verifier no longer knows which it is, but only that it has no bits beside those of its own
+/// and of `unknown`. It would otherwise walk everything that follows once for each value.
+#[inline(always)]
+pub(crate) fn hidden(mut number: usize, unknown: usize) -> usize {
+    // SAFETY: exclusive or, twice with the same number, changes nothing.
+    unsafe {
+        asm!(
+            "{0} ^= {1}",
+            "{0} ^= {1}",
+            inout(reg) number,
+            in(reg) unknown,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    number
 }

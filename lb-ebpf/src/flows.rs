@@ -1,108 +1,195 @@
-//! The flow table: find, insert, touch, remove. What it is made of is known here alone.
+//! The flow table under XDP: which connection a packet belongs to. The rules of the table are `lb_common::flow_table`'s.
 
-use core::ptr::{addr_of, addr_of_mut};
+use core::{
+    intrinsics::{AtomicOrdering, atomic_cxchg},
+    ptr::addr_of_mut,
+};
 
-use lb_common::{ConnState, Direction, Flow, FlowKey, Method, Real, RealState, Reason};
+use aya_ebpf::helpers::generated::bpf_jiffies64;
+use lb_common::{
+    FlowKey, Method, Real, RealState,
+    flow_table::{
+        self, Bucket, Client, Found, Key, Meta, Places, Rank, RawBucket, Refusal, Stamp, Standing, WAYS,
+    },
+};
 
 use crate::{
-    hop::Hop,
-    maps::{FLOWS, REALS},
+    ctx::hidden,
+    globals,
+    maps::{FLOWS, HASH_KEY, REALS},
     tcp_state::Side,
 };
 
-/// Nanoseconds by which the age of a connection may be wrong. Every packet of a busy connection would otherwise write
-/// to a cache line that other processors read.
-const TOUCH_AFTER: u64 = 1_000_000_000;
+/// Times that a change is tried when another processor changes the same entry.
+const TRIES: usize = 3;
 
-/// One entry of the table, in place. Another processor may change it meanwhile, so that no reference to it is made.
+/// A bucket in place.
 #[derive(Clone, Copy)]
-pub(crate) struct Entry(*mut Flow);
+pub(crate) struct InPlace(*mut RawBucket);
 
 /// A connection that is still alive.
 #[derive(Clone, Copy)]
 pub(crate) struct Connection {
-    /// Its entry of the client's direction.
-    pub(crate) entry: Entry,
+    bucket: InPlace,
+    way: usize,
+    /// What the entry said when it was found.
+    meta: Meta,
     /// Its real server.
     pub(crate) real: &'static Real,
     /// Index of that real server.
     pub(crate) index: u32,
 }
 
-/// What the table says about a packet.
-pub(crate) enum Found {
-    /// From the client.
-    Original(Connection),
-    /// From the real server; with the key of the client's direction.
-    Reply(Connection, FlowKey),
-    /// No connection that is still alive.
-    Nothing,
-}
-
-/// The connection of a packet with `key`.
+/// Now, for the flow table. Costs no call: the verifier puts a load in its place.
 #[inline(always)]
-pub(crate) fn find(key: &FlowKey, now: u64) -> Found {
-    let Some(entry) = entry(key) else { return Found::Nothing };
-    if entry.is_original() {
-        return match alive(entry, now) {
-            Some(connection) => Found::Original(connection),
-            None => Found::Nothing,
-        };
-    }
-    let original = entry.other();
-    match owner(&original, key, now) {
-        Some(connection) => Found::Reply(connection, original),
-        None => Found::Nothing,
-    }
+pub(crate) fn now() -> Stamp {
+    // SAFETY: the helper takes nothing.
+    Stamp::of_jiffies(unsafe { bpf_jiffies64() })
 }
 
-/// Whether the reply key of a new connection belongs to a connection other than `original`.
+/// The connection of a client's packet.
 #[inline(always)]
-pub(crate) fn is_taken(reply: &FlowKey, original: &FlowKey, now: u64) -> bool {
-    let Some(entry) = entry(reply) else { return false };
-    if entry.is_original() {
-        return alive(entry, now).is_some();
-    }
-    let other = entry.other();
-    other != *original && owner(&other, reply, now).is_some()
+pub(crate) fn of_client(key: &FlowKey, now: Stamp) -> Option<Connection> {
+    find(key.from(), key.protocol, now, |real| is_for(real, key))
 }
 
-/// The key of the replies that a NAT real server sends to the client of `key`.
+/// The connection of a NAT real server's reply.
 #[inline(always)]
-pub(crate) fn reply_key(key: &FlowKey, real: &Real) -> FlowKey {
-    FlowKey::new(key.protocol, real.address, real.port, key.source, key.source_port)
+pub(crate) fn of_reply(key: &FlowKey, now: Stamp) -> Option<Connection> {
+    find(key.to(), key.protocol, now, |real| {
+        real.method == Method::Nat as u8 && real.address == key.source && real.port == key.source_port
+    })
 }
 
-/// Remembers a new connection: the client's direction and, where there is a `reply` key (NAT), the other one.
+/// The two buckets where connections of `client` stand.
+#[inline(always)]
+fn buckets(client: Client, protocol: u8) -> Option<[InPlace; 2]> {
+    let Places { first, second } = places(client, protocol)?;
+    Some([InPlace(FLOWS.get_ptr_mut(first)?), InPlace(FLOWS.get_ptr_mut(second)?)])
+}
+
+/// Where in the table connections of `client` stand.
+#[inline(always)]
+pub(crate) fn places(client: Client, protocol: u8) -> Option<Places> {
+    Some(Places::of(client, protocol, HASH_KEY.get(0)?, globals::buckets()))
+}
+
+/// Whether the client has any entry, so that something may be in the way of a new connection.
+#[inline(always)]
+pub(crate) fn knows(client: Client, protocol: u8) -> bool {
+    buckets(client, protocol).is_some_and(|buckets| flow_table::has_client(buckets, client))
+}
+
+/// Whether a connection of `client` with the real server at `index` would be taken for one that he has by another
+/// service: their replies look the same.
+#[inline(always)]
+pub(crate) fn is_taken(client: Client, protocol: u8, index: u32, now: Stamp) -> bool {
+    let Some(places) = places(client, protocol) else { return true };
+    flow_taken(packed(&places), Key::new(client, index as u16).word(), protocol, now.number()) != 0
+}
+
+/// Remembers a connection of `client` with the real server that has index `index`.
 ///
 /// # Errors
-/// `FlowTableFull`; nothing was remembered then.
+/// See [`Refusal`].
 #[inline(always)]
-pub(crate) fn insert(key: &FlowKey, reply: Option<&FlowKey>, flow: &mut Flow) -> Result<(), Reason> {
-    if let Some(reply) = reply {
-        flow.direction = Direction::Reply as u8;
-        flow.other = *key;
-        put(reply, flow)?;
-        flow.other = *reply;
+pub(crate) fn insert(
+    client: Client,
+    index: u32,
+    meta: Meta,
+    protocol: u8,
+    now: Stamp,
+) -> Result<(), Refusal> {
+    let Some(places) = places(client, protocol) else { return Err(Refusal::Full) };
+    match flow_insert(packed(&places), Key::new(client, index as u16).word(), meta.word(), now.number()) {
+        INSERTED => Ok(()),
+        RIVAL => Err(Refusal::Rival),
+        _ => Err(Refusal::Full),
     }
-    flow.direction = Direction::Original as u8;
-    // The client's entry comes last: a reply entry alone is not alive, and so never used.
-    put(key, flow)
 }
 
-#[inline(always)]
-fn put(key: &FlowKey, flow: &Flow) -> Result<(), Reason> {
-    FLOWS.insert(key, flow, 0).map_err(|_| Reason::FlowTableFull)
+/// See [`flow_insert`].
+const INSERTED: u32 = 0;
+/// See [`flow_insert`].
+const RIVAL: u32 = 1;
+/// See [`flow_insert`].
+const FULL: u32 = 2;
+/// What [`flow_worst`] returns where there is none.
+const NONE: u32 = u32::MAX;
+
+/// The rules of [`flow_table::insert`] as a global function: the verifier walks it once by itself, for any arguments,
+/// instead of once for every way that leads to it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn flow_insert(places: u64, key: u64, meta: u64, now: u32) -> u32 {
+    let (key, meta, now) = (Key::from_word(key), Meta::from_word(meta), Stamp::new(now));
+    let Some(buckets) = at(places) else { return FULL };
+    let Some(real) = REALS.get(key.real() as u32) else { return FULL };
+    let standing = |other: Key, its: Meta| {
+        let Some(its_real) = REALS.get(other.real() as u32) else { return Standing::Other };
+        if its.is_udp() != meta.is_udp() || !(same_service(its_real, real) || replies_alike(its_real, real)) {
+            Standing::Other
+        } else if is_current(its, its_real) && globals::timeouts().remaining(its, now) > 0 {
+            Standing::Rival
+        } else {
+            Standing::Spent
+        }
+    };
+    let give_up = || {
+        let place = flow_worst(places, now.number()) as usize;
+        if place == NONE as usize {
+            return None;
+        }
+        // Looked up by number: a pointer that is one of two is none for the verifier.
+        let bucket = if place & WAYS == 0 { places } else { places >> 32 };
+        let place = place & (2 * WAYS - 1);
+        let meta = InPlace(FLOWS.get_ptr_mut(bucket as u32)?).meta(place & (WAYS - 1));
+        // It may have become another one since.
+        (flow_table::rank(meta, globals::timeouts(), now) > Rank::PROTECTED).then_some((place, meta))
+    };
+    match flow_table::insert(buckets, key, meta, give_up, standing) {
+        Ok(()) => INSERTED,
+        Err(Refusal::Rival) => RIVAL,
+        Err(Refusal::Full) => FULL,
+    }
 }
 
-/// Forgets a connection.
-#[inline(always)]
-pub(crate) fn remove(key: &FlowKey, connection: &Connection) {
-    // That an entry is gone already is no failure.
-    if connection.client_side() == Side::Input {
-        let _ = FLOWS.remove(connection.entry.other());
+/// The place of the entry that is given up most readily, or [`NONE`]. A global function, as [`flow_insert`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn flow_worst(places: u64, now: u32) -> u32 {
+    let now = Stamp::new(now);
+    let Some(buckets) = at(places) else { return NONE };
+    match flow_table::worst(buckets, |meta| flow_table::rank(meta, globals::timeouts(), now)) {
+        Some((place, _)) => place as u32,
+        None => NONE,
     }
-    let _ = FLOWS.remove(key);
+}
+
+/// See [`is_taken`]: 1 where it is. `key` is that of the new connection. A global function, as [`flow_insert`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn flow_taken(places: u64, key: u64, protocol: u8, now: u32) -> u32 {
+    let (key, now) = (Key::from_word(key), Stamp::new(now));
+    let Some(buckets) = at(places) else { return 1 };
+    let Some(real) = REALS.get(key.real() as u32) else { return 1 };
+    flow_table::find(buckets, key.client(), |entry, meta| {
+        alive(entry, meta, protocol, now)
+            .filter(|other| !same_service(other, real) && replies_alike(other, real))
+    })
+    .is_some() as u32
+}
+
+/// Both indices in one number, as the global functions take them.
+#[inline(always)]
+fn packed(places: &Places) -> u64 {
+    (places.second as u64) << 32 | places.first as u64
+}
+
+/// The two buckets of [`packed`] places.
+#[inline(always)]
+fn at(places: u64) -> Option<[InPlace; 2]> {
+    Some([InPlace(FLOWS.get_ptr_mut(places as u32)?), InPlace(FLOWS.get_ptr_mut((places >> 32) as u32)?)])
 }
 
 impl Connection {
@@ -111,108 +198,137 @@ impl Connection {
     pub(crate) fn client_side(&self) -> Side {
         if self.real.method == Method::Nat as u8 { Side::Input } else { Side::InputOnly }
     }
-}
 
-impl Entry {
-    /// The state of the connection.
+    /// What the entry said when it was found.
     #[inline(always)]
-    pub(crate) fn state(self) -> ConnState {
-        // SAFETY: an entry points into the table; a value of the map is valid for the whole run.
-        ConnState::from_u8(unsafe { addr_of!((*self.0).state).read_volatile() }).unwrap_or(ConnState::None)
+    pub(crate) fn meta(&self) -> Meta {
+        self.meta
     }
 
-    /// Key of the other direction.
+    /// Forgets the connection.
     #[inline(always)]
-    pub(crate) fn other(self) -> FlowKey {
-        // SAFETY: as in `state`; any bytes make a key.
-        unsafe { addr_of!((*self.0).other).read() }
+    pub(crate) fn remove(&self) {
+        // Where it has changed meanwhile, it lives.
+        self.bucket.exchange(self.way, self.meta, Meta::FREE);
     }
 
-    /// Where the packets of the client come from.
+    /// Notes a packet at `now`: the state moves on by `next`, and the client's packets come from last hop `hop`.
+    ///
+    /// A busy connection whose state stays is written to once a second: other processors read the cache line.
     #[inline(always)]
-    pub(crate) fn last_hop(self) -> Hop {
-        // SAFETY: as in `state`; any bytes make numbers and MAC addresses.
-        unsafe {
-            Hop {
-                ifindex: addr_of!((*self.0).last_hop_ifindex).read(),
-                mac: addr_of!((*self.0).last_hop_mac).read(),
-                source_mac: addr_of!((*self.0).local_mac).read(),
-            }
-        }
-    }
-
-    /// Remembers where the packets of the client come from.
-    #[inline(always)]
-    pub(crate) fn set_last_hop(self, hop: &Hop) {
-        // SAFETY: as in `state`. Packets of one direction of one connection stay on one processor.
-        unsafe {
-            addr_of_mut!((*self.0).last_hop_ifindex).write(hop.ifindex);
-            addr_of_mut!((*self.0).last_hop_mac).write(hop.mac);
-            addr_of_mut!((*self.0).local_mac).write(hop.source_mac);
-        }
-    }
-
-    /// Notes a packet at `now` that leaves the connection in `state`.
-    #[inline(always)]
-    pub(crate) fn touch(self, state: ConnState, now: u64) {
-        // SAFETY: as in `state`; each write is one machine word or less, so that readers see old or new.
-        unsafe {
-            if addr_of!((*self.0).state).read_volatile() != state as u8 {
-                addr_of_mut!((*self.0).state).write_volatile(state as u8);
-            } else if now.saturating_sub(self.last_seen()) < TOUCH_AFTER {
+    pub(crate) fn touch(
+        &self,
+        now: Stamp,
+        hop: u16,
+        next: impl Fn(lb_common::ConnState) -> lb_common::ConnState,
+    ) {
+        let mut meta = self.meta;
+        for _ in 0..TRIES {
+            let state = next(meta.state());
+            let is_fresh = now.since(meta.seen()) < globals::second();
+            if state as u8 == meta.state_number()
+                && is_fresh
+                && hop == meta.hop()
+                && (meta.is_confirmed() || !meta.is_udp())
+            {
                 return;
             }
-            addr_of_mut!((*self.0).last_seen).write_volatile(now);
+            let changed = meta.used(state, now).with_hop(hop);
+            if self.bucket.exchange(self.way, meta, changed) {
+                return;
+            }
+            // Another packet of the connection was faster.
+            meta = self.bucket.meta(self.way);
+            if !meta.is_live() {
+                return;
+            }
         }
     }
+}
 
+impl Bucket for InPlace {
     #[inline(always)]
-    fn last_seen(self) -> u64 {
-        // SAFETY: as in `state`.
-        unsafe { addr_of!((*self.0).last_seen).read_volatile() }
+    fn key(self, way: usize) -> Key {
+        // SAFETY: as in `word`.
+        Key::from_word(unsafe { self.word(2 * way).read_volatile() })
     }
 
     #[inline(always)]
-    fn is_original(self) -> bool {
-        // SAFETY: as in `state`.
-        unsafe { addr_of!((*self.0).direction).read_volatile() == Direction::Original as u8 }
+    fn meta(self, way: usize) -> Meta {
+        // SAFETY: as in `word`.
+        Meta::from_word(unsafe { self.word(2 * way + 1).read_volatile() })
     }
 
     #[inline(always)]
-    fn real(self) -> (u32, u32) {
-        // SAFETY: as in `state`.
-        unsafe { (addr_of!((*self.0).real).read_volatile(), addr_of!((*self.0).generation).read_volatile()) }
+    fn store_key(self, way: usize, key: Key) {
+        // SAFETY: as in `word`.
+        unsafe { self.word(2 * way).write_volatile(key.word()) }
+    }
+
+    #[inline(always)]
+    fn exchange(self, way: usize, old: Meta, new: Meta) -> bool {
+        const ORDER: AtomicOrdering = AtomicOrdering::SeqCst;
+        // SAFETY: as in `word`; everybody changes this word atomically.
+        unsafe { atomic_cxchg::<u64, ORDER, ORDER>(self.word(2 * way + 1), old.word(), new.word()).1 }
+    }
+
+    #[inline(always)]
+    fn hidden(place: usize, unknown: u64) -> usize {
+        hidden(place, unknown as usize & (2 * WAYS - 1))
+    }
+}
+
+impl InPlace {
+    /// Word number `index` of the bucket, which is below 16: an entry is two words, each read and written at once. x86-64
+    /// keeps the order that [`Bucket`] asks for: loads among themselves, and stores among themselves.
+    #[inline(always)]
+    fn word(self, index: usize) -> *mut u64 {
+        // SAFETY: a bucket points into the table, valid for the whole run, and the verifier checks the index.
+        unsafe { addr_of_mut!((*self.0).ways).cast::<u64>().add(index) }
     }
 }
 
 #[inline(always)]
-fn entry(key: &FlowKey) -> Option<Entry> {
-    FLOWS.get_ptr_mut(key).map(Entry)
+fn find(client: Client, protocol: u8, now: Stamp, is_its: impl Fn(&Real) -> bool) -> Option<Connection> {
+    let found = flow_table::find(buckets(client, protocol)?, client, |key, meta| {
+        alive(key, meta, protocol, now).filter(|real| is_its(real))
+    })?;
+    let Found { bucket, way, key, meta, value: real } = found;
+    let way = way & (WAYS - 1);
+    Some(Connection { bucket, way, meta, real, index: key.real() as u32 })
 }
 
-/// The connection with the client's entry `entry`; `None` when it is due, or its real server is gone.
+/// The real server of a connection of `protocol`; `None` when the connection is due, or its real server is gone.
 #[inline(always)]
-fn alive(entry: Entry, now: u64) -> Option<Connection> {
-    let lifetime = entry.state().timeout_secs() * 1_000_000_000;
-    if entry.last_seen() + lifetime <= now {
-        return None;
-    }
-    let (index, generation) = entry.real();
-    let real = REALS.get(index)?;
-    (real.generation == generation && real.state != RealState::Removed as u8).then_some(Connection {
-        entry,
-        real,
-        index,
-    })
+fn alive(key: Key, meta: Meta, protocol: u8, now: Stamp) -> Option<&'static Real> {
+    let real = REALS.get(key.real() as u32)?;
+    (meta.is_of(protocol) && is_current(meta, real) && globals::timeouts().remaining(meta, now) > 0)
+        .then_some(real)
 }
 
-/// The connection with key `original`, if it is alive and its replies have the key `reply`. An entry left behind by
-/// an earlier connection with another real server points to an original that does not point back.
+/// Whether a real server still is the one that the connection was made with.
 #[inline(always)]
-fn owner(original: &FlowKey, reply: &FlowKey, now: u64) -> Option<Connection> {
-    let entry = entry(original)?;
-    if !entry.is_original() || entry.other() != *reply {
-        return None;
-    }
-    alive(entry, now)
+fn is_current(meta: Meta, real: &Real) -> bool {
+    meta.is_of_generation(real.generation) && real.state != RealState::Removed as u8
+}
+
+/// Whether a real server is one of the service that a client's packet is for.
+#[inline(always)]
+fn is_for(real: &Real, key: &FlowKey) -> bool {
+    real.virtual_address == key.destination && real.virtual_port == key.destination_port
+}
+
+/// Whether two real servers stand in one service.
+#[inline(always)]
+fn same_service(one: &Real, other: &Real) -> bool {
+    one.virtual_address == other.virtual_address && one.virtual_port == other.virtual_port
+}
+
+/// Whether the replies of two real servers to one client look the same.
+#[inline(always)]
+fn replies_alike(one: &Real, other: &Real) -> bool {
+    one.method == Method::Nat as u8
+        && other.method == Method::Nat as u8
+        && one.address == other.address
+        && one.port == other.port
 }

@@ -1,10 +1,10 @@
 //! The last step of every packet that is sent: MAC addresses and the interface.
 
 use aya_ebpf::{
-    bindings::{BPF_FIB_LKUP_RET_SUCCESS, bpf_fib_lookup as FibLookup},
+    bindings::{BPF_FIB_LKUP_RET_SUCCESS, bpf_fib_lookup as FibLookup, xdp_md},
     helpers::generated::bpf_fib_lookup,
 };
-use lb_common::{PeerHop, Real, Reason};
+use lb_common::{LastHop, PeerHop, Real, Reason};
 
 use crate::{
     ctx::Frame,
@@ -48,6 +48,16 @@ impl Hop {
         Self { ifindex, mac: packet.macs.source, source_mac: packet.macs.destination }
     }
 
+    /// A neighbour from the table of last hops; `None` where it is not known.
+    #[inline(always)]
+    pub(crate) fn of_last(last: &LastHop) -> Option<Self> {
+        last.is_known().then(|| Self {
+            ifindex: last.ifindex(),
+            mac: last.mac(),
+            source_mac: last.local_mac(),
+        })
+    }
+
     /// Whether the packet may leave by this hop.
     ///
     /// # Errors
@@ -62,21 +72,26 @@ impl Hop {
     /// the neighbour is not resolved.
     #[inline(always)]
     pub(crate) fn by_route(frame: &Frame, source: [u8; 4], destination: [u8; 4]) -> Option<Self> {
-        // SAFETY: numbers and arrays of numbers: all zero is a valid value.
-        let mut lookup: FibLookup = unsafe { core::mem::zeroed() };
-        lookup.family = AF_INET;
-        lookup.ifindex = frame.ingress();
-        lookup.__bindgen_anon_3.ipv4_src = u32::from_ne_bytes(source);
-        lookup.__bindgen_anon_4.ipv4_dst = u32::from_ne_bytes(destination);
-        let size = size_of::<FibLookup>() as i32;
-        // SAFETY: the context is the kernel's own, `lookup` is valid for reading and writing `size` bytes.
-        let result = unsafe { bpf_fib_lookup(frame.as_ptr().cast(), &raw mut lookup, size, 0) };
-        (result == BPF_FIB_LKUP_RET_SUCCESS as i64).then_some(Self {
-            ifindex: lookup.ifindex,
-            mac: lookup.dmac,
-            source_mac: lookup.smac,
-        })
+        let mut hop = Self::UNKNOWN;
+        let [source, destination] = [source, destination].map(u32::from_ne_bytes);
+        route(frame.as_ptr(), source, destination, &mut hop).then_some(hop)
     }
+}
+
+/// Asks the kernel's routing table; addresses in network order. A function of its own, off the way of common packets.
+#[inline(never)]
+fn route(ctx: *mut xdp_md, source: u32, destination: u32, hop: &mut Hop) -> bool {
+    // SAFETY: numbers and arrays of numbers: all zero is a valid value.
+    let mut lookup: FibLookup = unsafe { core::mem::zeroed() };
+    lookup.family = AF_INET;
+    lookup.ifindex = Frame::of(ctx).ingress();
+    lookup.__bindgen_anon_3.ipv4_src = source;
+    lookup.__bindgen_anon_4.ipv4_dst = destination;
+    let size = size_of::<FibLookup>() as i32;
+    // SAFETY: the context is the kernel's own, `lookup` is valid for reading and writing `size` bytes.
+    let result = unsafe { bpf_fib_lookup(ctx.cast(), &raw mut lookup, size, 0) };
+    *hop = Hop { ifindex: lookup.ifindex, mac: lookup.dmac, source_mac: lookup.smac };
+    result == BPF_FIB_LKUP_RET_SUCCESS as i64
 }
 
 /// Addresses the frame to `hop` and sends it.

@@ -1,8 +1,7 @@
 //! The XDP program: forwards the packets of virtual services to real servers by NAT and direct routing.
 //!
-//! The way of a packet: [`parse`] describes it once; [`pipeline`] finds its connection or makes one; [`forward`]
-//! rewrites it; the entry point here turns the reason that comes out into an XDP action, and counts it. No other place
-//! knows XDP actions.
+//! The way of a packet: [`parse`] describes it once; [`pipeline`] finds its connection, or [`unknown`] makes one;
+//! [`forward`] rewrites it; [`finish`] counts the reason that comes out and turns it into an XDP action.
 //!
 //! The pure parts also compile on the host, for their unit tests.
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch, core_intrinsics))]
@@ -11,6 +10,8 @@
     expect(internal_features, reason = "atomic_xadd is the only way to BPF's fetch-and-add")
 )]
 
+#[cfg(target_arch = "bpf")]
+mod addresses;
 #[cfg(any(target_arch = "bpf", test))]
 mod bytes;
 #[cfg(any(target_arch = "bpf", test))]
@@ -22,11 +23,17 @@ mod count;
 #[cfg(target_arch = "bpf")]
 mod ctx;
 #[cfg(target_arch = "bpf")]
+mod finish;
+#[cfg(target_arch = "bpf")]
 mod flows;
 #[cfg(target_arch = "bpf")]
 mod forward;
 #[cfg(target_arch = "bpf")]
+mod globals;
+#[cfg(target_arch = "bpf")]
 mod hop;
+#[cfg(target_arch = "bpf")]
+mod last_hops;
 #[cfg(target_arch = "bpf")]
 mod log;
 #[cfg(target_arch = "bpf")]
@@ -51,45 +58,58 @@ mod schedule;
 mod source_hash;
 #[cfg(any(target_arch = "bpf", test))]
 mod tcp_state;
+#[cfg(target_arch = "bpf")]
+mod unknown;
 
 #[cfg(target_arch = "bpf")]
 mod entry {
-    use aya_ebpf::{
-        bindings::xdp_action, helpers::generated::bpf_ktime_get_coarse_ns, macros::xdp, programs::XdpContext,
+    use aya_ebpf::{macros::xdp, programs::XdpContext};
+    use lb_common::{Reason, tail};
+
+    use crate::{
+        bytes::Bytes as _, ctx::Frame, finish::finish, flows, maps::PROGRAMS, parse, pipeline, unknown,
     };
-    use lb_common::Verdict;
 
-    use crate::{bytes::Bytes as _, count, ctx::Frame, log, outcome::Sent, parse, pipeline};
-
-    /// Runs for every frame that comes in.
+    /// Runs for every frame that comes in. Here is the way of the many: packets that do not concern the balancer, and
+    /// those of connections that it knows.
     #[xdp(frags)]
     fn lb(ctx: XdpContext) -> u32 {
         let mut frame = Frame::new(&ctx);
-        let (outcome, length) = match parse::parse(&frame) {
-            Ok(packet) => {
-                // SAFETY: the helper takes nothing.
-                let now = unsafe { bpf_ktime_get_coarse_ns() };
-                let outcome = pipeline::process(&mut frame, &packet, now);
-                if let Err(reason) = outcome
-                    && reason.verdict() == Verdict::Drop
-                {
-                    log::dropped(&packet.key, reason);
-                }
-                (outcome, packet.frame_length)
+        let packet = match parse::parse(&frame) {
+            Ok(packet) => packet,
+            Err(reason) => return finish(&frame, None, Err(reason), frame.length()),
+        };
+        let outcome = match pipeline::process(&mut frame, &packet, flows::now()) {
+            Some(outcome) => outcome,
+            None => {
+                // SAFETY: control goes to the other program for good, and nothing here waits to be dropped.
+                unsafe { PROGRAMS.tail_call(&ctx, tail::NO_CONNECTION) };
+                // It is not there: the daemon has not finished.
+                Err(Reason::BadTable)
             }
-            Err(reason) => (Err(reason), frame.length()),
         };
-        let reason = match outcome {
-            Ok(sent) => sent.reason,
-            Err(reason) => reason,
-        };
-        count::reason(reason, length);
-        match (reason.verdict(), outcome) {
-            (Verdict::Pass, _) => xdp_action::XDP_PASS,
-            (Verdict::Send, Ok(Sent { ifindex, .. })) if ifindex == frame.ingress() => xdp_action::XDP_TX,
-            (Verdict::Send, Ok(Sent { ifindex, .. })) => frame.redirect(ifindex),
-            (Verdict::Drop, _) | (Verdict::Send, Err(_)) => xdp_action::XDP_DROP,
+        finish(&frame, Some(&packet.key), outcome, packet.frame_length)
+    }
+
+    /// The way of the few: whatever begins a connection, or belongs to none that is known. A program of its own, which the
+    /// first one jumps to: it has its own stack, and the verifier walks each by itself. It parses once more, for what is
+    /// handed over would have to be stored for every packet.
+    #[xdp(frags)]
+    fn lb_no_connection(ctx: XdpContext) -> u32 {
+        let mut frame = Frame::new(&ctx);
+        match parse::parse(&frame) {
+            Ok(packet) => {
+                let outcome = unknown::process(&mut frame, &packet, flows::now());
+                finish(&frame, Some(&packet.key), outcome, packet.frame_length)
+            }
+            Err(reason) => finish(&frame, None, Err(reason), frame.length()),
         }
+    }
+
+    /// Tells the daemon, which runs it, the time of the flow table. Attached nowhere: no clock of user space is jiffies.
+    #[xdp(frags)]
+    fn lb_clock(_: XdpContext) -> u32 {
+        flows::now().number()
     }
 }
 

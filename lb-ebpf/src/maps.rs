@@ -1,14 +1,25 @@
-//! Every map. The daemon writes all of them but `FLOWS`, `POSITIONS` and the counters, which the program writes; it
-//! pins them all, and may resize those that say so when it loads the program.
+//! Every map. The daemon writes all of them but the flow table with its last hops and overflows, the positions and the
+//! counters, which the program writes; it pins them all, and may resize those that say so when it loads the program.
+//!
+//! What every packet reads is an array: the verifier turns its look-up into a few instructions, where a hash is a call.
 
 use aya_ebpf::{
-    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray},
+    bindings::BPF_F_MMAPABLE,
+    btf_maps::{Array, HashMap, PerCpuArray, ProgramArray},
     macros::btf_map,
 };
 use lb_common::{
-    Counter, Flow, FlowKey, PeerHop, Real, RealCounters, RealKey, Reason, Ring, RouterState, Service,
-    ServiceKey,
+    AddressFilter, Counter, LAST_HOPS as LAST_HOP_COUNT, LastHop, OVERFLOWS as OVERFLOW_COUNT, PeerHop, Real,
+    RealCounters, RealKey, Reason, Ring, RouterState, Service, ServiceKey,
+    flow_table::{HashKey, RawBucket, bucket_count},
 };
+
+/// The daemon maps it into its memory.
+const MAPPED: usize = BPF_F_MMAPABLE as usize;
+
+/// The programs that are jumped to, by [`lb_common::tail`].
+#[btf_map]
+pub(crate) static PROGRAMS: ProgramArray<1> = ProgramArray::new();
 
 /// Virtual services. Resized to `limits.services`.
 #[btf_map]
@@ -16,7 +27,7 @@ pub(crate) static SERVICES: HashMap<ServiceKey, Service, 256> = HashMap::new();
 
 /// Real servers by index. Resized to `limits.reals`.
 #[btf_map]
-pub(crate) static REALS: Array<Real, 4096> = Array::new();
+pub(crate) static REALS: Array<Real, 4096, MAPPED> = Array::new();
 
 /// NAT real servers by address and port, to recognise their replies. Resized to `limits.reals`.
 #[btf_map]
@@ -30,9 +41,25 @@ pub(crate) static RINGS: Array<Ring, 512> = Array::new();
 #[btf_map]
 pub(crate) static POSITIONS: Array<u64, 512> = Array::new();
 
-/// Connections, one entry a direction. Resized to `limits.flows`.
+/// Connections. Resized to what `limits.flows` needs.
 #[btf_map]
-pub(crate) static FLOWS: LruHashMap<FlowKey, Flow, 262144> = LruHashMap::new();
+pub(crate) static FLOWS: Array<RawBucket, { bucket_count(1 << 20) as usize }, MAPPED> = Array::new();
+
+/// The secret of the flow table.
+#[btf_map]
+pub(crate) static HASH_KEY: Array<HashKey, 1> = Array::new();
+
+/// The neighbours that the clients' packets come from.
+#[btf_map]
+pub(crate) static LAST_HOPS: Array<LastHop, LAST_HOP_COUNT, MAPPED> = Array::new();
+
+/// When connections were last forwarded without an entry, by bucket.
+#[btf_map]
+pub(crate) static OVERFLOWS: Array<u32, OVERFLOW_COUNT> = Array::new();
+
+/// The addresses that concern the balancer.
+#[btf_map]
+pub(crate) static ADDRESSES: Array<AddressFilter, 1> = Array::new();
 
 /// Role of this router: one entry.
 #[btf_map]

@@ -1,6 +1,8 @@
 //! What parsing leaves for the other stages.
 
 use lb_common::FlowKey;
+#[cfg(target_arch = "bpf")]
+use lb_common::LastHop;
 
 /// A TCP or UDP packet over IPv4, as its headers describe it. Every offset counts from the start of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,15 @@ pub(crate) struct Packet {
     pub(crate) ttl: u8,
     /// Flags of TCP; none for UDP.
     pub(crate) flags: TcpFlags,
+}
+
+#[cfg(target_arch = "bpf")]
+impl Packet {
+    /// The neighbour on interface `ingress` that it came from.
+    #[inline(always)]
+    pub(crate) const fn last_hop(&self, ingress: u32) -> LastHop {
+        LastHop::new(ingress, self.macs.source, self.macs.destination)
+    }
 }
 
 /// The two addresses that an Ethernet header starts with.

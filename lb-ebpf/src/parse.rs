@@ -16,6 +16,8 @@ const TAG: usize = 4;
 const VLAN_ID: u16 = 0x0fff;
 /// Tags that are skipped over: a customer's and a provider's.
 const MAX_TAGS: usize = 2;
+/// All bits of the offset of an IPv4 header: 14, 18 or 22.
+const OFFSET_MASK: usize = 31;
 /// "More fragments" and the fragment offset: not zero in every fragment (RFC 791 3.1).
 const FRAGMENT: u16 = 0x3fff;
 /// The octet of a TCP header with the data offset in its upper half; the flags follow (RFC 9293 3.1).
@@ -29,6 +31,9 @@ pub(crate) const TCP_DATA_OFFSET: usize = offset_of!(TcpHdr, _bitfield_1);
 pub(crate) fn parse(bytes: &impl Bytes) -> Result<Packet, Reason> {
     let macs: Macs = bytes.read(0).ok_or(Reason::NotIpv4)?;
     let (l3, in_vlan) = find_ipv4(bytes).ok_or(Reason::NotIpv4)?;
+    // The verifier would walk the whole program once for each number of tags.
+    let [unknown, ..] = macs.source;
+    let l3 = bytes.hidden(l3, unknown as usize & OFFSET_MASK) & OFFSET_MASK;
     let ip: Ipv4Hdr = bytes.read(l3).ok_or(Reason::Malformed)?;
     let header_length = (ip.vihl & 0x0f) as usize * 4;
     let total_length = u16::from_be_bytes(ip.tot_len);

@@ -7,7 +7,7 @@ use crate::{
     hop::{self, Hop},
     maps::PEER_HOPS,
     outcome::Outcome,
-    packet::Packet,
+    packet::Macs,
 };
 
 /// The bit of a MAC address's first octet that tells a group of hosts from one (IEEE 802 8.2.2).
@@ -25,25 +25,25 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    /// Looks the peer up for a packet.
+    /// Looks the peer up for a packet with these addresses.
     ///
     /// # Errors
     /// `Overheard` for a packet that is addressed to another host of the segment, or to many: to hand it on would send
     /// it twice, and to answer it would reset a connection of somebody else. The kernel drops such packets too
     /// (`PACKET_OTHERHOST` in `ip_rcv_core`).
     #[inline(always)]
-    pub(crate) fn of(frame: &Frame, packet: &Packet) -> Result<Self, Reason> {
+    pub(crate) fn of(frame: &Frame, macs: &Macs) -> Result<Self, Reason> {
         let ifindex = frame.ingress();
-        let [first, ..] = packet.macs.destination;
+        let [first, ..] = macs.destination;
         if first & GROUP != 0 {
             return Err(Reason::Overheard);
         }
         let Some(peer) = PEER_HOPS.get_ptr(ifindex) else { return Ok(Self::Unknown) };
         // SAFETY: a value of the map is valid for the whole run, and any bytes make MAC addresses.
         let peer: PeerHop = unsafe { peer.read() };
-        if packet.macs.destination != peer.source_mac {
+        if macs.destination != peer.source_mac {
             Err(Reason::Overheard)
-        } else if packet.macs.source == peer.mac {
+        } else if macs.source == peer.mac {
             Ok(Self::Sender)
         } else {
             Ok(Self::Reachable(Hop::of_peer(ifindex, &peer)))

@@ -1,76 +1,109 @@
-//! The way of a packet, from its headers to its end.
+//! The way of a packet whose connection is known, and of one that does not concern the balancer.
 
-use lb_common::{
-    FlowKey, IPPROTO_TCP, IPPROTO_UDP, RealKey, RealState, Reason, RouterRole, Service, ServiceKey,
-};
+use aya_ebpf::bindings::xdp_md;
+use lb_common::{IPPROTO_UDP, LastHop, RealState, Reason, flow_table::Stamp};
 
 use crate::{
-    connect::connect,
+    addresses::{Concern, concern},
+    bytes::Bytes as _,
     count,
     ctx::Frame,
-    flows::{self, Connection, Found},
+    flows::{self, Connection},
     forward,
     hop::{self, Hop},
-    maps::{LOCALS, REAL_KEYS, ROUTER, SERVICES},
+    last_hops,
     outcome::Outcome,
-    packet::Packet,
-    peer::{self, Peer},
-    refuse::refuse,
-    tcp_state,
+    packet::{Macs, Packet},
+    peer::Peer,
+    tcp_state::{self, Side},
 };
 
-/// Decides about a packet at `now`, nanoseconds of the monotonic clock, and rewrites it accordingly.
+/// Decides about a packet and rewrites it accordingly; `None` where its connection is not known.
 #[inline(always)]
-pub(crate) fn process(frame: &mut Frame, packet: &Packet, now: u64) -> Outcome {
-    match flows::find(&packet.key, now) {
-        Found::Reply(connection, original) => return from_real(frame, packet, &connection, &original, now),
-        Found::Original(connection) if !starts_anew(packet, &connection) => {
-            return from_client(frame, packet, &connection, now);
+pub(crate) fn process(frame: &mut Frame, packet: &Packet, now: Stamp) -> Option<Outcome> {
+    let Concern { to_service, from_real } = concern(&packet.key);
+    if !to_service && !from_real {
+        return Some(Err(Reason::NotOurs));
+    }
+    if to_service && let Some(connection) = flows::of_client(&packet.key, now) {
+        if !starts_anew(packet, &connection) {
+            return Some(from_client(frame, packet, &connection, now));
         }
-        Found::Original(connection) => flows::remove(&packet.key, &connection),
-        Found::Nothing => {}
+        connection.remove();
     }
-    match service(&packet.key) {
-        Some(service) => for_service(frame, packet, &service, now),
-        None => for_nobody(frame, packet),
+    // A real server may itself be the client of a virtual service, so that its packets are asked for both ways.
+    if from_real && let Some(connection) = flows::of_reply(&packet.key, now) {
+        return Some(from_real_server(frame, packet, &connection, now));
     }
+    None
 }
 
-/// A packet of a client, of a connection that is known.
+/// A packet of a client.
 #[inline(always)]
-fn from_client(frame: &mut Frame, packet: &Packet, connection: &Connection, now: u64) -> Outcome {
+fn from_client(frame: &mut Frame, packet: &Packet, connection: &Connection, now: Stamp) -> Outcome {
     forward::check_ttl(packet)?;
-    let Connection { entry, real, index } = *connection;
-    let hop = Hop::back(frame.ingress(), packet);
-    // What the peer passed on came to the peer from a neighbour that is unknown here.
-    if entry.last_hop() != hop && !matches!(Peer::of(frame, packet)?, Peer::Sender) {
-        entry.set_last_hop(&hop);
-    }
-    entry.touch(tcp_state::next(connection.client_side(), entry.state(), packet.flags), now);
-    count::to_real(index, packet.total_length);
-    forward::to_real(frame, packet, real)
+    let side = connection.client_side();
+    let hop = match side {
+        Side::Input => last_hop(frame, packet, connection.meta().hop())?,
+        // The real server answers by itself.
+        Side::InputOnly | Side::Output => 0,
+    };
+    connection.touch(now, hop, |state| tcp_state::next(side, state, packet.flags));
+    count::to_real(connection.index, packet.total_length);
+    forward::to_real(frame, packet, connection.real)
 }
 
-/// A reply of a NAT real server, of a connection that is known; its client's direction has the key `original`.
+/// A reply of a NAT real server.
 #[inline(always)]
-fn from_real(
-    frame: &mut Frame,
-    packet: &Packet,
-    connection: &Connection,
-    original: &FlowKey,
-    now: u64,
-) -> Outcome {
+fn from_real_server(frame: &mut Frame, packet: &Packet, connection: &Connection, now: Stamp) -> Outcome {
     forward::check_ttl(packet)?;
-    let Connection { entry, index, .. } = *connection;
-    entry.touch(tcp_state::next(tcp_state::Side::Output, entry.state(), packet.flags), now);
-    let mut hop = entry.last_hop();
-    if hop.ifindex == 0 {
-        hop = Hop::by_route(frame, original.destination, original.source).ok_or(Reason::NoReturnPath)?;
-    }
+    let Connection { real, index, .. } = *connection;
+    let number = connection.meta().hop();
+    connection.touch(now, number, |state| tcp_state::next(Side::Output, state, packet.flags));
+    let hop = match Hop::of_last(&last_hops::get(number)) {
+        Some(hop) => hop,
+        None => {
+            Hop::by_route(frame, real.virtual_address, packet.key.destination).ok_or(Reason::NoReturnPath)?
+        }
+    };
     hop.check_vlan(frame, packet)?;
     count::from_real(index, packet.total_length);
-    let reason = forward::nat::to_client(frame, packet, original)?;
+    let reason = forward::nat::to_client(frame, packet, real)?;
     hop::send(frame, &hop, reason)
+}
+
+/// The number of the neighbour that a client's packet came from; `known` where it is the one of the packets before.
+#[inline(always)]
+fn last_hop(frame: &Frame, packet: &Packet, known: u16) -> Result<u16, Reason> {
+    if last_hops::get(known) == packet.last_hop(frame.ingress()) {
+        return Ok(known);
+    }
+    match changed_last_hop(frame.as_ptr()) {
+        OVERHEARD => Err(Reason::Overheard),
+        UNCHANGED => Ok(known),
+        number => Ok(number as u16),
+    }
+}
+
+/// See [`changed_last_hop`].
+const OVERHEARD: u32 = u32::MAX;
+/// See [`changed_last_hop`].
+const UNCHANGED: u32 = u32::MAX - 1;
+
+/// The number of a neighbour that was not the last hop so far, [`UNCHANGED`] where it is not to become it, or
+/// [`OVERHEARD`]. A function of its own, off the way of common packets.
+#[inline(never)]
+fn changed_last_hop(ctx: *mut xdp_md) -> u32 {
+    let frame = Frame::of(ctx);
+    let Some(macs) = frame.read::<Macs>(0) else { return UNCHANGED };
+    match Peer::of(&frame, &macs) {
+        // What the peer passed on came to the peer from a neighbour that is unknown here.
+        Ok(Peer::Sender) => UNCHANGED,
+        Ok(Peer::Reachable(_) | Peer::Unknown) => {
+            last_hops::number_of(&LastHop::new(frame.ingress(), macs.source, macs.destination)) as u32
+        }
+        Err(_) => OVERHEARD,
+    }
 }
 
 /// Whether a packet of a known connection begins another one with the same addresses and ports.
@@ -81,90 +114,5 @@ fn starts_anew(packet: &Packet, connection: &Connection) -> bool {
         return is_down;
     }
     packet.flags.opens()
-        && (is_down || tcp_state::may_reuse(connection.client_side(), connection.entry.state()))
-}
-
-/// A packet for a virtual service, of no known connection.
-#[inline(always)]
-fn for_service(frame: &mut Frame, packet: &Packet, service: &Service, now: u64) -> Outcome {
-    let peer = Peer::of(frame, packet)?;
-    let is_active = role()? == RouterRole::Active;
-    let opens = packet.key.protocol == IPPROTO_UDP || packet.flags.opens();
-    // What the peer passes on to a standby it has not scheduled itself: for a moment of a handover both are standby, and
-    // to refuse the connection then would be the only failure that a client sees of it.
-    let is_ours = is_active || matches!(peer, Peer::Sender);
-    if is_ours && opens {
-        return for_new_connection(frame, packet, service, &peer, now);
-    }
-    match peer {
-        Peer::Reachable(hop) => peer::second_chance(frame, &hop),
-        // A standby without a peer: nobody should address it, and the kernel may know better.
-        Peer::Unknown if !is_active => Err(Reason::NotOurs),
-        Peer::Unknown | Peer::Sender => {
-            refuse(frame, packet, &peer, Reason::UnknownReset, Reason::UnknownDropped)
-        }
-    }
-}
-
-/// The first packet of a connection, which this router schedules.
-#[inline(always)]
-fn for_new_connection(
-    frame: &mut Frame,
-    packet: &Packet,
-    service: &Service,
-    peer: &Peer,
-    now: u64,
-) -> Outcome {
-    forward::check_ttl(packet)?;
-    let last_hop = match peer {
-        Peer::Sender => Hop::UNKNOWN,
-        Peer::Reachable(_) | Peer::Unknown => Hop::back(frame.ingress(), packet),
-    };
-    match connect(frame, packet, service, &last_hop, now) {
-        Ok((index, real)) => {
-            count::to_real(index, packet.total_length);
-            forward::to_real(frame, packet, real)
-        }
-        Err(Reason::NoServer) => refuse(frame, packet, peer, Reason::NoServerReset, Reason::NoServer),
-        Err(reason) => Err(reason),
-    }
-}
-
-/// A packet for an address and port that are no service of ours.
-#[inline(always)]
-fn for_nobody(frame: &mut Frame, packet: &Packet) -> Outcome {
-    let key = RealKey::new(packet.key.protocol, packet.key.source, packet.key.source_port);
-    if REAL_KEYS.get_ptr(key).is_none() {
-        return Err(Reason::NotOurs);
-    }
-    // A real server speaks from its service port. To the router itself: the answer to a health check. To anybody else:
-    // the reply of a connection that the peer may know.
-    if LOCALS.get_ptr(packet.key.destination).is_some() {
-        return Err(Reason::Local);
-    }
-    // In either role: a real server may still take a standby for its gateway, and the peer has the connection.
-    match Peer::of(frame, packet) {
-        // A SYN alone is no reply: the real server itself connects to somebody, from its service port.
-        Ok(Peer::Reachable(hop)) if packet.key.protocol == IPPROTO_TCP && !packet.flags.opens() => {
-            peer::second_chance(frame, &hop)
-        }
-        // The kernel drops by itself what it only overhears.
-        Ok(Peer::Reachable(_) | Peer::Sender | Peer::Unknown) | Err(_) => Err(Reason::NotOurs),
-    }
-}
-
-/// The service that a packet is for.
-#[inline(always)]
-fn service(key: &FlowKey) -> Option<Service> {
-    let service = SERVICES.get_ptr(ServiceKey::new(key.protocol, key.destination, key.destination_port))?;
-    // Copied at once: when the daemon replaces a service, the kernel gives the memory of the old value to the next one.
-    // SAFETY: a value of the map is valid for the whole run, and any bytes make a service; every index in it is checked
-    // where it is used.
-    Some(unsafe { service.read_volatile() })
-}
-
-#[inline(always)]
-fn role() -> Result<RouterRole, Reason> {
-    let state = ROUTER.get(0).ok_or(Reason::BadTable)?;
-    RouterRole::from_u8(state.role).ok_or(Reason::BadTable)
+        && (is_down || tcp_state::may_reuse(connection.client_side(), connection.meta().state()))
 }

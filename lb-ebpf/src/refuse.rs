@@ -1,17 +1,18 @@
 //! The end of a TCP connection that nobody here serves: RST to the client.
 
+use aya_ebpf::bindings::xdp_md;
 use lb_common::{IPPROTO_TCP, Reason};
 use network_types::ip::Ipv4Hdr;
 
 use crate::{
     bytes::Bytes as _,
     ctx::Frame,
-    hop::{self, Hop},
-    outcome::Outcome,
-    packet::Packet,
-    parse::TCP_DATA_OFFSET,
+    hop::Hop,
+    outcome::{Outcome, Sent},
+    packet::{Macs, Packet},
+    parse::{TCP_DATA_OFFSET, parse},
     peer::Peer,
-    reset::{self, ANSWER_LENGTH, Segment},
+    reset::{self, ANSWER_LENGTH, Answer, Segment},
 };
 
 /// Answers the packet with RST and counts `reason`; a packet that has no answer is dropped for `otherwise`.
@@ -26,17 +27,45 @@ pub(crate) fn refuse(
     if packet.key.protocol != IPPROTO_TCP {
         return Err(otherwise);
     }
-    let segment = segment(frame, packet).ok_or(Reason::Malformed)?;
-    let answer = reset::answer(&segment).ok_or(otherwise)?;
     let hop = match peer {
         // The way back leads to the client, not to the router that passed its packet on.
         Peer::Sender => Hop::by_route(frame, packet.key.destination, packet.key.source).ok_or(otherwise)?,
         Peer::Reachable(_) | Peer::Unknown => Hop::back(frame.ingress(), packet),
     };
-    frame.cut(packet.l3 + ANSWER_LENGTH).ok_or(otherwise)?;
-    *frame.header(packet.l3).ok_or(otherwise)? = answer.ip;
-    *frame.header(packet.l3 + Ipv4Hdr::LEN).ok_or(otherwise)? = answer.tcp;
-    hop::send(frame, &hop, reason)
+    match answer(frame.as_ptr(), &hop) {
+        ANSWERED => Ok(Sent { reason, ifindex: hop.ifindex }),
+        MALFORMED => Err(Reason::Malformed),
+        _ => Err(otherwise),
+    }
+}
+
+/// See [`answer`].
+const ANSWERED: u32 = 0;
+/// See [`answer`].
+const MALFORMED: u32 = 1;
+/// See [`answer`].
+const UNANSWERED: u32 = 2;
+
+/// Turns the packet into its answer, for `hop`. A function of its own, so that only it needs the stack for it.
+#[inline(never)]
+fn answer(ctx: *mut xdp_md, hop: &Hop) -> u32 {
+    let mut frame = Frame::of(ctx);
+    let Ok(packet) = parse(&frame) else { return MALFORMED };
+    let Some(segment) = segment(&frame, &packet) else { return MALFORMED };
+    let Some(answer) = reset::answer(&segment) else { return UNANSWERED };
+    match write(&mut frame, &packet, &answer, hop) {
+        Some(()) => ANSWERED,
+        None => UNANSWERED,
+    }
+}
+
+#[inline(always)]
+fn write(frame: &mut Frame, packet: &Packet, answer: &Answer, hop: &Hop) -> Option<()> {
+    frame.cut(packet.l3 + ANSWER_LENGTH)?;
+    *frame.header(packet.l3)? = answer.ip;
+    *frame.header(packet.l3 + Ipv4Hdr::LEN)? = answer.tcp;
+    *frame.header(0)? = Macs { destination: hop.mac, source: hop.source_mac };
+    Some(())
 }
 
 #[inline(always)]

@@ -10,23 +10,25 @@ use aya::{
     programs::{ProgramInfo, TestRun as _, TestRunOptions, Xdp, xdp::XdpMode},
 };
 use lb_common::{
-    Counter, Flow, FlowKey, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason, Ring, RouterRole,
-    RouterState, Service, ServiceKey, map,
+    AddressFilter, Counter, FILTER_WORDS, LastHop, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason,
+    Ring, RouterRole, RouterState, Service, ServiceKey,
+    flow_table::{Client, HashKey, Key, Meta, Places, RawBucket, RawEntry, Stamp, bucket_count},
+    map, program,
 };
-use lb_daemon::datapath::{object::OBJECT, verifier};
+use lb_daemon::datapath::{globals::Globals, object::OBJECT, programs};
 
 /// Real servers that fit the small maps here.
 pub const REALS: u32 = 64;
 /// Rings that fit the small maps here.
 pub const RINGS: u32 = 8;
-/// Flow entries that fit the small maps here.
+/// Connections that fit the small maps here.
 pub const FLOWS: u32 = 1024;
 /// Services that fit the small maps here.
 const SERVICES: u32 = 16;
 /// Room for a frame that grew, which none does.
 const SLACK: usize = 64;
-/// Name of the program in the object.
-const PROGRAM: &str = "lb";
+/// Secret of the flow table here.
+const HASH_KEY: HashKey = HashKey([0x0123_4567_89ab_cdef, 0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f]);
 
 /// What the program says about a frame: `enum xdp_action` of Linux.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,19 @@ impl fmt::Debug for Run {
     }
 }
 
+/// A connection in the flow table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Index of its bucket.
+    pub bucket: u32,
+    /// Its place in the bucket.
+    pub way: usize,
+    /// Client and real server.
+    pub key: Key,
+    /// The rest.
+    pub meta: Meta,
+}
+
 /// The loaded program.
 pub struct Program {
     ebpf: Ebpf,
@@ -80,27 +95,35 @@ impl Program {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_with_log_level(level: u8) -> Result<Self> {
-        let mut ebpf = EbpfLoader::new()
+        let globals = Globals::new(bucket_count(FLOWS));
+        let mut loader = EbpfLoader::new();
+        globals.set(&mut loader);
+        let mut ebpf = loader
             .map_max_entries(map::SERVICES, SERVICES)
             .map_max_entries(map::REALS, REALS)
             .map_max_entries(map::REAL_KEYS, REALS)
             .map_max_entries(map::RINGS, RINGS)
             .map_max_entries(map::POSITIONS, RINGS)
-            .map_max_entries(map::FLOWS, FLOWS)
+            .map_max_entries(map::FLOWS, bucket_count(FLOWS))
             .map_max_entries(map::REAL_COUNTERS, REALS)
             .override_global("AYA_LOG_LEVEL", &level, true)
             .load(OBJECT)?;
-        let program: &mut Xdp = ebpf.program_mut(PROGRAM).context("no such program")?.try_into()?;
-        verifier::load(program)?;
-        Ok(Self { ebpf })
+        programs::load(&mut ebpf)?;
+        let mut program = Self { ebpf };
+        program.array(map::HASH_KEY)?.set(0, HASH_KEY, 0)?;
+        Ok(program)
     }
 
-    /// What the kernel says about the program.
+    /// What the kernel says about the programs that packets meet.
     ///
     /// # Errors
     /// When the kernel does not say.
-    pub fn info(&self) -> Result<ProgramInfo> {
-        Ok(self.xdp()?.info()?)
+    pub fn infos(&self) -> Result<[ProgramInfo; 2]> {
+        let info = |name| -> Result<ProgramInfo> {
+            let program: &Xdp = self.ebpf.program(name).context("no such program")?.try_into()?;
+            Ok(program.info()?)
+        };
+        Ok([info(program::ENTRY)?, info(program::NO_CONNECTION)?])
     }
 
     /// The kernel's number of a map.
@@ -109,9 +132,7 @@ impl Program {
     /// When there is no such map, or the kernel does not say.
     pub fn map_id(&self, name: &str) -> Result<u32> {
         match self.ebpf.map(name).with_context(|| format!("no map {name}"))? {
-            Map::Array(data) | Map::HashMap(data) | Map::LruHashMap(data) | Map::PerCpuArray(data) => {
-                Ok(data.info()?.id())
-            }
+            Map::Array(data) | Map::HashMap(data) | Map::PerCpuArray(data) => Ok(data.info()?.id()),
             _ => bail!("the map {name} is of a kind that the program has none of"),
         }
     }
@@ -121,8 +142,7 @@ impl Program {
     /// # Errors
     /// When the driver refuses.
     pub fn attach(&mut self, ifindex: u32) -> Result<()> {
-        let program: &mut Xdp = self.ebpf.program_mut(PROGRAM).context("no such program")?.try_into()?;
-        program.attach_to_if_index(ifindex, XdpMode::Driver)?;
+        programs::entry(&mut self.ebpf)?.attach_to_if_index(ifindex, XdpMode::Driver)?;
         Ok(())
     }
 
@@ -133,7 +153,10 @@ impl Program {
     pub fn clear(&mut self) -> Result<()> {
         self.empty::<ServiceKey, Service>(map::SERVICES)?;
         self.empty::<RealKey, u32>(map::REAL_KEYS)?;
-        self.empty::<FlowKey, Flow>(map::FLOWS)?;
+        for bucket in 0..bucket_count(FLOWS) {
+            self.array(map::FLOWS)?.set(bucket, RawBucket::default(), 0)?;
+        }
+        self.array(map::ADDRESSES)?.set(0, AddressFilter::EMPTY, 0)?;
         self.empty::<u32, PeerHop>(map::PEER_HOPS)?;
         self.empty::<[u8; 4], u8>(map::LOCALS)?;
         for index in 0..REALS {
@@ -170,6 +193,7 @@ impl Program {
     /// # Errors
     /// When the map cannot be written.
     pub fn set_service(&mut self, key: ServiceKey, service: Service) -> Result<()> {
+        self.filter(|filter| &mut filter.virtual_addresses, key.address)?;
         Ok(self.hash(map::SERVICES)?.insert(key, service, 0)?)
     }
 
@@ -217,6 +241,7 @@ impl Program {
     /// # Errors
     /// When the map cannot be written.
     pub fn set_real_key(&mut self, key: RealKey, index: u32) -> Result<()> {
+        self.filter(|filter| &mut filter.real_addresses, key.address)?;
         Ok(self.hash(map::REAL_KEYS)?.insert(key, index, 0)?)
     }
 
@@ -244,20 +269,64 @@ impl Program {
         Ok(self.hash::<[u8; 4], u8>(map::LOCALS)?.insert(address, 1, 0)?)
     }
 
-    /// Writes an entry of the flow table.
-    ///
-    /// # Errors
-    /// When the map cannot be written.
-    pub fn set_flow(&mut self, key: FlowKey, flow: Flow) -> Result<()> {
-        Ok(self.hash(map::FLOWS)?.insert(key, flow, 0)?)
-    }
-
-    /// Every entry of the flow table.
+    /// Every connection in the flow table.
     ///
     /// # Errors
     /// When the map cannot be read.
-    pub fn flows(&mut self) -> Result<BTreeMap<FlowKey, Flow>> {
-        Ok(self.hash::<FlowKey, Flow>(map::FLOWS)?.iter().collect::<Result<_, _>>()?)
+    pub fn flows(&mut self) -> Result<Vec<Flow>> {
+        let mut flows = Vec::new();
+        for bucket in 0..bucket_count(FLOWS) {
+            let raw: RawBucket = self.array(map::FLOWS)?.get(&bucket, 0)?;
+            for (way, entry) in raw.ways.into_iter().enumerate() {
+                let (key, meta) = (entry.key(), entry.meta());
+                if meta.is_live() {
+                    flows.push(Flow { bucket, way, key, meta });
+                }
+            }
+        }
+        Ok(flows)
+    }
+
+    /// Writes a connection where it stands, or was read.
+    ///
+    /// # Errors
+    /// When the map cannot be written.
+    pub fn set_flow(&mut self, flow: &Flow) -> Result<()> {
+        let mut map = self.array::<RawBucket>(map::FLOWS)?;
+        let mut raw = map.get(&flow.bucket, 0)?;
+        *raw.ways.get_mut(flow.way).context("no such entry")? = RawEntry::new(flow.key, flow.meta);
+        Ok(map.set(flow.bucket, raw, 0)?)
+    }
+
+    /// Where the program looks first for a connection.
+    pub fn first_bucket(client: Client, protocol: u8) -> u32 {
+        Places::of(client, protocol, &HASH_KEY, bucket_count(FLOWS)).first
+    }
+
+    /// The time of the flow table.
+    ///
+    /// # Errors
+    /// When the kernel does not run the program that tells it.
+    pub fn now(&self) -> Result<Stamp> {
+        let clock: &Xdp = self.ebpf.program(program::CLOCK).context("no such program")?.try_into()?;
+        let options = TestRunOptions { data_in: Some(&[0; 64]), ..TestRunOptions::default() };
+        Ok(Stamp::new(clock.test_run(options)?.return_value))
+    }
+
+    /// An entry of the table of last hops.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn last_hop(&mut self, index: u16) -> Result<LastHop> {
+        Ok(self.array(map::LAST_HOPS)?.get(&index.into(), 0)?)
+    }
+
+    /// Writes an entry of the table of last hops.
+    ///
+    /// # Errors
+    /// When the map cannot be written.
+    pub fn set_last_hop(&mut self, index: u16, hop: LastHop) -> Result<()> {
+        Ok(self.array(map::LAST_HOPS)?.set(index.into(), hop, 0)?)
     }
 
     /// The counters that are not zero, by reason.
@@ -314,8 +383,21 @@ impl Program {
         Ok(Run { action, frame: out })
     }
 
+    /// Adds an address to a set of the filter.
+    fn filter(
+        &mut self,
+        set: impl FnOnce(&mut AddressFilter) -> &mut [u64; FILTER_WORDS],
+        address: [u8; 4],
+    ) -> Result<()> {
+        let mut map = self.array::<AddressFilter>(map::ADDRESSES)?;
+        let mut filter = map.get(&0, 0)?;
+        let (word, bit) = AddressFilter::bit(address);
+        *set(&mut filter).get_mut(word).context("no such word")? |= bit;
+        Ok(map.set(0, filter, 0)?)
+    }
+
     fn xdp(&self) -> Result<&Xdp> {
-        Ok(self.ebpf.program(PROGRAM).context("no such program")?.try_into()?)
+        Ok(self.ebpf.program(program::ENTRY).context("no such program")?.try_into()?)
     }
 
     fn empty<K: Pod, V: Pod>(&mut self, name: &str) -> Result<()> {

@@ -13,6 +13,7 @@ use super::{
     pins::{self, Pins},
     preflight,
     program_log::ProgramLog,
+    programs,
 };
 use crate::{
     config::{BpfLog, Limits},
@@ -84,8 +85,10 @@ impl KernelDatapath {
             }
         };
         let maps = Maps::take(&mut ebpf, pins)?;
-        let flow_table = Arc::new(KernelFlowTable::open(pins)?);
-        let attached = attach::attach_all(load::program(&mut ebpf)?, pins, interfaces)?;
+        let clock = programs::clock(&mut ebpf).map_err(|error| Error::Setup(error.to_string()))?;
+        let flow_table = Arc::new(KernelFlowTable::open(pins, clock)?);
+        let entry = programs::entry(&mut ebpf).map_err(|error| Error::Setup(error.to_string()))?;
+        let attached = attach::attach_all(entry, pins, interfaces)?;
         notices.extend(attached.notices);
         for folder in pins.remove_other_layouts()? {
             notices.push(format!("removed the maps of another version in {}", folder.display()));

@@ -5,18 +5,17 @@ use std::{io, path::Path};
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
     maps::{MapError, MapInfo, MapType},
-    programs::{ProgramError, Xdp},
+    programs::ProgramError,
 };
 use lb_common::{
-    Counter, Flow, FlowKey, PeerHop, Real, RealCounters, RealKey, Reason, Ring, RouterState, Service,
-    ServiceKey, map,
+    AddressFilter, Counter, LAST_HOPS, LastHop, OVERFLOWS, PeerHop, Real, RealCounters, RealKey, Reason,
+    Ring, RouterState, Service, ServiceKey,
+    flow_table::{HashKey, RawBucket, bucket_capacity, bucket_count},
+    map,
 };
 
-use super::{Error, object, pins::Pins, verifier};
+use super::{Error, globals::Globals, object, pins::Pins, programs};
 use crate::config::{BpfLog, Limits};
-
-/// Name of the program in the object.
-const PROGRAM: &str = "lb";
 
 /// Lines of the verifier's output that an error shows: the last ones hold the reason.
 const VERIFIER_LINES: usize = 8;
@@ -46,6 +45,7 @@ pub(super) fn load(
     let level = log_level(log);
     let shapes = shapes(limits);
     let paths = shapes.iter().map(|shape| pins.map(shape.name)).collect::<Vec<_>>();
+    let mut buckets = 0;
     let mut loader = EbpfLoader::new();
     loader.override_global(aya_log::LEVEL, &level, false);
     for (shape, path) in shapes.iter().zip(&paths) {
@@ -56,23 +56,17 @@ pub(super) fn load(
             }
             _ => shape.entries,
         };
+        if shape.name == map::FLOWS {
+            buckets = entries;
+        }
         loader.map_max_entries(shape.name, entries).map_pin_path(shape.name, path.as_path());
     }
+    let globals = Globals::new(buckets);
+    globals.set(&mut loader);
     let mut ebpf =
         loader.load(&object::for_kernel(kernel)).map_err(|error| Error::Setup(load_failure(&error)))?;
-    verifier::load(program(&mut ebpf)?).map_err(|error| Error::Setup(program_failure(&error)))?;
+    programs::load(&mut ebpf).map_err(|error| Error::Setup(load_failure(&error)))?;
     Ok((ebpf, notices))
-}
-
-/// The program of a loaded object.
-///
-/// # Errors
-/// When the object holds no such program: it was built wrong.
-pub(super) fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp, Error> {
-    let program = ebpf.program_mut(PROGRAM).ok_or(ProgramError::NotLoaded);
-    program
-        .and_then(TryInto::try_into)
-        .map_err(|_| Error::Setup(format!("the object holds no XDP program {PROGRAM}")))
 }
 
 /// Entries of the map pinned at `path`; `None` where none is pinned. aya reuses a pinned map of any shape, so it is
@@ -100,15 +94,18 @@ fn pinned_entries(shape: &Shape, path: &Path) -> Result<Option<u32>, Error> {
 }
 
 fn kept_size(shape: &Shape, entries: u32) -> String {
-    let Shape { name, entries: wanted, limit, .. } = shape;
+    let Shape { name, limit, .. } = shape;
     let limit = limit.unwrap_or("this version");
+    // The flow table has more room than connections.
+    let [wanted, kept] = [shape.entries, entries]
+        .map(|entries| if *name == map::FLOWS { bucket_capacity(entries) } else { entries });
     format!(
-        "{limit} asks for {wanted} entries in the map {name}, which keeps its {entries} until `lbd teardown`"
+        "{limit} asks for {wanted} entries in the map {name}, which keeps its {kept} until `lbd teardown`"
     )
 }
 
 /// Every map, with the sizes that `limits` asks for.
-fn shapes(limits: &Limits) -> [Shape; 11] {
+fn shapes(limits: &Limits) -> [Shape; 16] {
     let Limits { flows, services, reals } = *limits;
     let rings = services.saturating_mul(2);
     let (of_flows, of_services, of_reals) =
@@ -119,7 +116,12 @@ fn shapes(limits: &Limits) -> [Shape; 11] {
         shape::<RealKey, u32>(map::REAL_KEYS, MapType::Hash, reals, of_reals),
         shape::<u32, Ring>(map::RINGS, MapType::Array, rings, of_services),
         shape::<u32, u64>(map::POSITIONS, MapType::Array, rings, of_services),
-        shape::<FlowKey, Flow>(map::FLOWS, MapType::LruHash, flows, of_flows),
+        shape::<u32, RawBucket>(map::FLOWS, MapType::Array, bucket_count(flows), of_flows),
+        shape::<u32, HashKey>(map::HASH_KEY, MapType::Array, 1, None),
+        shape::<u32, LastHop>(map::LAST_HOPS, MapType::Array, LAST_HOPS as u32, None),
+        shape::<u32, u32>(map::OVERFLOWS, MapType::Array, OVERFLOWS as u32, None),
+        shape::<u32, AddressFilter>(map::ADDRESSES, MapType::Array, 1, None),
+        shape::<u32, u32>(map::PROGRAMS, MapType::ProgramArray, 1, None),
         shape::<u32, RouterState>(map::ROUTER, MapType::Array, 1, None),
         shape::<u32, PeerHop>(map::PEER_HOPS, MapType::Hash, 64, None),
         shape::<[u8; 4], u8>(map::LOCALS, MapType::Hash, 1024, None),
@@ -144,6 +146,7 @@ const fn log_level(log: BpfLog) -> u8 {
 
 fn load_failure(error: &EbpfError) -> String {
     match error {
+        EbpfError::ProgramError(error) => program_failure(error),
         EbpfError::MapError(MapError::CreateError { name, io_error }) => {
             format!("the kernel does not make the map {name}: {io_error}")
         }

@@ -7,11 +7,13 @@ use aya::{
     maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuValues},
 };
 use lb_common::{
-    Counter, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason, Ring, RouterRole, RouterState,
-    Scheduler, Service, ServiceKey, map,
+    AddressFilter, Counter, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason, Ring, RouterRole,
+    RouterState, Scheduler, Service, ServiceKey,
+    flow_table::{HashKey, bucket_capacity},
+    map,
 };
 
-use super::{Error, Op, owner_change, pins::Pins};
+use super::{Error, Op, filter::Filter, owner_change, pins::Pins};
 use crate::{
     config::Limits,
     tables::{ServiceTable, Tables},
@@ -30,6 +32,8 @@ pub(super) struct Maps {
     locals: HashMap<MapData, [u8; 4], u8>,
     reasons: PerCpuArray<MapData, Counter>,
     real_counters: PerCpuArray<MapData, RealCounters>,
+    addresses: Array<MapData, AddressFilter>,
+    filter: Filter,
 }
 
 impl Maps {
@@ -38,7 +42,7 @@ impl Maps {
     /// # Errors
     /// When the object lacks one.
     pub(super) fn take(ebpf: &mut Ebpf, pins: &Pins) -> Result<Self, Error> {
-        Ok(Self {
+        let mut maps = Self {
             services: take(ebpf, map::SERVICES)?,
             reals: take(ebpf, map::REALS)?,
             real_keys: take(ebpf, map::REAL_KEYS)?,
@@ -50,13 +54,50 @@ impl Maps {
             locals: take(ebpf, map::LOCALS)?,
             reasons: take(ebpf, map::REASONS)?,
             real_counters: take(ebpf, map::REAL_COUNTERS)?,
-        })
+            addresses: take(ebpf, map::ADDRESSES)?,
+            filter: Filter::default(),
+        };
+        maps.make_hash_key(take(ebpf, map::HASH_KEY)?)?;
+        let services = maps.services.keys().collect::<Result<Vec<_>, _>>();
+        let reals = maps.real_keys.keys().collect::<Result<Vec<_>, _>>();
+        maps.filter = Filter::new(
+            services.map_err(failed(map::SERVICES, "reading"))?,
+            reals.map_err(failed(map::REAL_KEYS, "reading"))?,
+        );
+        maps.write_filter()?;
+        Ok(maps)
+    }
+
+    /// Gives a new flow table its secret. That of one that is in use stays, or nothing in it would be found again.
+    fn make_hash_key(&self, mut keys: Array<MapData, HashKey>) -> Result<(), Error> {
+        if keys.get(&0, 0).map_err(failed(map::HASH_KEY, "reading"))? != HashKey::default() {
+            return Ok(());
+        }
+        let random = || {
+            getrandom::u64()
+                .map_err(|error| Error::Setup(format!("the kernel gives no random numbers: {error}")))
+        };
+        let key = HashKey([random()?, random()?, random()?]);
+        set(keys.set(0, key, 0), map::HASH_KEY)
+    }
+
+    fn write_filter(&mut self) -> Result<(), Error> {
+        set(self.addresses.set(0, self.filter.value().as_ref(), 0), map::ADDRESSES)
+    }
+
+    /// Writes the filter where it has changed.
+    fn filtered(&mut self, changed: bool) -> Result<(), Error> {
+        if changed { self.write_filter() } else { Ok(()) }
     }
 
     /// The sizes that the maps have.
     pub(super) fn limits(&self) -> Result<Limits, Error> {
         let info = self.flow_table.info().map_err(failed(map::FLOWS, "looking up its size"))?;
-        Ok(Limits { flows: info.max_entries(), services: self.rings.len() / 2, reals: self.reals.len() })
+        Ok(Limits {
+            flows: bucket_capacity(info.max_entries()),
+            services: self.rings.len() / 2,
+            reals: self.reals.len(),
+        })
     }
 
     /// Everything that the daemon writes, read back.
@@ -90,10 +131,27 @@ impl Maps {
     pub(super) fn apply(&mut self, op: &Op) -> Result<(), Error> {
         match op {
             Op::SetReal(slot, real) => self.set_real(*slot, real),
-            Op::SetService(key, service) => self.set_service(key, service),
-            Op::RemoveService(key) => removed(self.services.remove(key), map::SERVICES),
-            Op::SetRealKey(key, slot) => set(self.real_keys.insert(key, slot, 0), map::REAL_KEYS),
-            Op::RemoveRealKey(key) => removed(self.real_keys.remove(key), map::REAL_KEYS),
+            // The filter lets packets through to the table, so that it opens before and closes after.
+            Op::SetService(key, service) => {
+                let changed = self.filter.add_service(*key);
+                self.filtered(changed)?;
+                self.set_service(key, service)
+            }
+            Op::RemoveService(key) => {
+                removed(self.services.remove(key), map::SERVICES)?;
+                let changed = self.filter.remove_service(key);
+                self.filtered(changed)
+            }
+            Op::SetRealKey(key, slot) => {
+                let changed = self.filter.add_real(*key);
+                self.filtered(changed)?;
+                set(self.real_keys.insert(key, slot, 0), map::REAL_KEYS)
+            }
+            Op::RemoveRealKey(key) => {
+                removed(self.real_keys.remove(key), map::REAL_KEYS)?;
+                let changed = self.filter.remove_real(key);
+                self.filtered(changed)
+            }
             Op::SetPeerHop(ifindex, hop) => set(self.peer_hops.insert(ifindex, hop, 0), map::PEER_HOPS),
             Op::RemovePeerHop(ifindex) => removed(self.peer_hops.remove(ifindex), map::PEER_HOPS),
             Op::AddLocal(address) => set(self.locals.insert(address.octets(), 1, 0), map::LOCALS),

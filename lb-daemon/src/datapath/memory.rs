@@ -5,14 +5,20 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use lb_common::{Counter, Flow, FlowKey, Real, RealCounters, Reason, ServiceKey};
+use lb_common::{Counter, LastHop, Real, RealCounters, Reason, ServiceKey, flow_table::Shared};
 
-use super::{Datapath, Error, FlowTable, Op};
+use super::{Clock, Datapath, Error, FlowTable, Op};
 use crate::tables::Tables;
 
 /// A handle of a data plane in memory; clones share it, so that a test keeps one while the daemon owns the other.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryDatapath(Arc<Mutex<State>>);
+pub struct MemoryDatapath {
+    state: Arc<Mutex<State>>,
+    buckets: Arc<[Shared; BUCKETS]>,
+}
+
+/// Buckets of its flow table.
+const BUCKETS: usize = 16;
 
 /// The maps, open to whoever plays the program.
 #[derive(Clone, Debug, Default)]
@@ -25,10 +31,10 @@ pub struct State {
     pub reasons: BTreeMap<Reason, Counter>,
     /// Counters by real server.
     pub real_counters: BTreeMap<u32, RealCounters>,
-    /// The flow table.
-    pub flows: BTreeMap<FlowKey, Flow>,
-    /// The clock, in nanoseconds.
-    pub now: u64,
+    /// The table of last hops.
+    pub last_hops: BTreeMap<u16, LastHop>,
+    /// The clock.
+    pub clock: Clock,
     /// How the program is attached.
     pub attach_modes: BTreeMap<String, &'static str>,
     /// Every change applied, in order.
@@ -41,7 +47,7 @@ impl MemoryDatapath {
     /// The maps, to look at or to change as the program would. Not to be held while the data plane is used.
     pub fn state(&self) -> MutexGuard<'_, State> {
         // A thread that panicked has left plain values behind.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the next connection of a service as the program does, and returns the real server's slot; `None` without
@@ -97,21 +103,20 @@ impl Datapath for MemoryDatapath {
 }
 
 impl FlowTable for MemoryDatapath {
-    fn flows(&self) -> Result<Vec<(FlowKey, Flow)>, Error> {
-        Ok(self.state().flows.iter().map(|(key, flow)| (*key, *flow)).collect())
+    fn buckets(&self) -> &[Shared] {
+        self.buckets.as_slice()
     }
 
-    fn reals(&self) -> Result<BTreeMap<u32, Real>, Error> {
-        Ok(self.state().tables.reals.clone())
+    fn real(&self, index: u16) -> Option<Real> {
+        self.state().tables.reals.get(&index.into()).copied()
     }
 
-    fn forget(&self, entries: &[(FlowKey, Flow)]) -> Result<(), Error> {
-        self.state().flows.retain(|key, flow| !entries.contains(&(*key, *flow)));
-        Ok(())
+    fn last_hop(&self, index: u16) -> LastHop {
+        self.state().last_hops.get(&index).copied().unwrap_or_default()
     }
 
-    fn now(&self) -> u64 {
-        self.state().now
+    fn clock(&self) -> Result<Clock, Error> {
+        Ok(self.state().clock)
     }
 }
 

@@ -61,7 +61,6 @@ mod tests {
             loader.map_max_entries(name, 64);
         }
         let mut ebpf = loader.load(&for_kernel((5, 15))).unwrap();
-        let program: &mut aya::programs::Xdp = ebpf.program_mut("lb").unwrap().try_into().unwrap();
-        program.load().unwrap();
+        super::super::programs::load(&mut ebpf).unwrap();
     }
 }

@@ -32,6 +32,9 @@ mod tests {
         generation: 0xff,
         service: 1,
         weight: 1,
+        virtual_address: [192, 0, 2, 1],
+        virtual_port: 80,
+        _reserved: [0; 11],
     };
     const NEW: Real = Real {
         address: [10, 9, 9, 9],
@@ -41,6 +44,8 @@ mod tests {
         ifindex: 4,
         generation: 0x100,
         service: 2,
+        virtual_address: [192, 0, 2, 2],
+        virtual_port: 443,
         ..OLD
     };
 
@@ -72,7 +77,7 @@ mod tests {
 
     /// What a reader may see: some fields are written already. (Within a generation, single octets are.)
     fn mixtures(old: Real, new: Real) -> impl Iterator<Item = Real> {
-        (0_u32..1 << 12).map(move |written| {
+        (0_u32..1 << 13).map(move |written| {
             let is_written = |bit: u32| written & 1 << bit != 0;
             let pick = |bit: u32| if is_written(bit) { new } else { old };
             let [old_generation, new_generation] = [old, new].map(|real| real.generation.to_le_bytes());
@@ -88,6 +93,9 @@ mod tests {
                 ifindex: pick(6).ifindex,
                 service: pick(7).service,
                 weight: pick(8).weight,
+                virtual_address: pick(11).virtual_address,
+                virtual_port: pick(12).virtual_port,
+                _reserved: old._reserved,
                 generation: u32::from_le_bytes([low[0], high[1], old_generation[2], old_generation[3]]),
             }
         })

@@ -1,5 +1,5 @@
-//! The calls of `bpf(2)` that aya does not offer: where a pinned link is attached, detaching it, and reading a map in
-//! batches.
+//! The calls of `bpf(2)` that aya does not offer: where a pinned link is attached, detaching it, and running a program by its
+//! descriptor alone.
 
 use std::{
     ffi::CString,
@@ -11,16 +11,14 @@ use std::{
     path::Path,
 };
 
-use aya::Pod;
-
 // `enum bpf_cmd` of include/uapi/linux/bpf.h.
 const BPF_OBJ_GET: libc::c_int = 7;
+const BPF_PROG_TEST_RUN: libc::c_int = 10;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
-const BPF_MAP_LOOKUP_BATCH: libc::c_int = 24;
 const BPF_LINK_DETACH: libc::c_int = 34;
 
-/// Entries asked for at once: with the 72 bytes of a flow some 300 KiB.
-const BATCH: u32 = 4096;
+/// Bytes of the shortest frame that an XDP program may be run on: an Ethernet header (`ETH_HLEN`).
+const EMPTY_FRAME: usize = 14;
 
 /// `struct { __u64 pathname; … }` of `union bpf_attr`.
 #[repr(C)]
@@ -58,17 +56,18 @@ struct LinkInfo {
     _rest: [u32; 11],
 }
 
-/// `struct { … } batch` of `union bpf_attr`.
+/// `struct { … } test` of `union bpf_attr`.
 #[repr(C)]
-struct Batch {
-    in_batch: u64,
-    out_batch: u64,
-    keys: u64,
-    values: u64,
-    count: u32,
-    map_fd: u32,
-    elem_flags: u64,
-    flags: u64,
+#[derive(Default)]
+struct TestRun {
+    prog_fd: u32,
+    retval: u32,
+    data_size_in: u32,
+    data_size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
 }
 
 /// The interface index of the XDP link pinned at `path`; 0 when its interface is gone.
@@ -110,57 +109,21 @@ fn open_pin(path: &Path) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Every entry of a hash map. While others write, an entry may be missing or come twice, but none is torn apart.
+/// Runs a program on an empty frame, once; what it returns.
 ///
 /// # Errors
-/// What the kernel says; `InvalidInput` when the map's keys and values have not the sizes of `K` and `V`.
-pub(super) fn entries<K: Pod + Default, V: Pod + Default>(
-    map: BorrowedFd<'_>,
-    key_size: u32,
-    value_size: u32,
-) -> io::Result<Vec<(K, V)>> {
-    if (key_size as usize, value_size as usize) != (size_of::<K>(), size_of::<V>()) {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let mut found = Vec::new();
-    let mut room = BATCH;
-    let mut keys = vec![K::default(); room as usize];
-    let mut values = vec![V::default(); room as usize];
-    // Where the kernel goes on: the number of a bucket, in as many bytes as a key may have.
-    let (mut last, mut next) = (K::default(), K::default());
-    let mut begun = false;
-    loop {
-        let mut ask = Batch {
-            in_batch: if begun { &raw const last as u64 } else { 0 },
-            out_batch: &raw mut next as u64,
-            keys: keys.as_mut_ptr() as u64,
-            values: values.as_mut_ptr() as u64,
-            count: room,
-            map_fd: map.as_raw_fd() as u32,
-            elem_flags: 0,
-            flags: 0,
-        };
-        // SAFETY: keys and values are writable for `count` elements of the map's own sizes, compared above; the two
-        // batch positions are at least four bytes, which is what the kernel reads and writes for hash maps.
-        let result = unsafe { bpf(BPF_MAP_LOOKUP_BATCH, &mut ask) };
-        let ended = match result {
-            Ok(_) => false,
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
-            // One bucket holds more than there is room for: ask again from the same place.
-            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
-                room = room.saturating_mul(2);
-                keys.resize(room as usize, K::default());
-                values.resize(room as usize, V::default());
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        found.extend(keys.iter().copied().zip(values.iter().copied()).take(ask.count as usize));
-        if ended {
-            return Ok(found);
-        }
-        (last, begun) = (next, true);
-    }
+/// What the kernel says.
+pub(super) fn run(program: BorrowedFd<'_>) -> io::Result<u32> {
+    let frame = [0_u8; EMPTY_FRAME];
+    let mut test = TestRun {
+        prog_fd: program.as_raw_fd() as u32,
+        data_size_in: frame.len() as u32,
+        data_in: frame.as_ptr() as u64,
+        ..TestRun::default()
+    };
+    // SAFETY: `frame` is readable for the length given and lives through the call; nothing is written out.
+    unsafe { bpf(BPF_PROG_TEST_RUN, &mut test)? };
+    Ok(test.retval)
 }
 
 /// `bpf(2)`.
@@ -174,4 +137,4 @@ unsafe fn bpf<T>(command: libc::c_int, attr: &mut T) -> io::Result<libc::c_int> 
 }
 
 const _: () = assert!(size_of::<LinkInfo>() == 64);
-const _: () = assert!(size_of::<Batch>() == 56);
+const _: () = assert!(size_of::<TestRun>() == 40);

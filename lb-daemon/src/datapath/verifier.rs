@@ -11,7 +11,7 @@ const ATTEMPTS: u32 = 5;
 ///
 /// # Errors
 /// The kernel's refusal, or the last interruption of five.
-pub fn load(program: &mut Xdp) -> Result<(), ProgramError> {
+pub(super) fn load(program: &mut Xdp) -> Result<(), ProgramError> {
     retry(|| program.load(), is_interruption)
 }
 

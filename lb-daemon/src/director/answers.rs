@@ -65,7 +65,7 @@ impl Director {
     fn stats(&self, reply: Reply<Stats>) {
         match self.parts.datapath.reasons() {
             Ok(counters) => self.read_table(reply, move |table| {
-                Ok(Stats { reasons: reason_counts(&counters), flow_entries: table.flows()?.len() as u64 })
+                Ok(Stats { reasons: reason_counts(&counters), flow_entries: connections::entries(table) })
             }),
             Err(error) => drop(reply.send(Err(error.into()))),
         }
@@ -98,7 +98,7 @@ impl Director {
 }
 
 fn connection_list(table: &dyn FlowTable) -> Result<Vec<Connection>, datapath::Error> {
-    Ok(connections::list(&table.flows()?, &table.reals()?, table.now()))
+    Ok(connections::list(table, &table.clock()?))
 }
 
 /// Every reason, counted or not, in the order of its number.

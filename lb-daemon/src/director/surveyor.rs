@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::{
-    connections::{self, Counts, Survey},
+    connections::{self, Counts},
     datapath::{Error, FlowTable},
 };
 
@@ -40,22 +40,19 @@ impl Surveyor {
 
 /// Counts connections and forgets what is due.
 fn survey(table: &dyn FlowTable) -> Result {
-    let now = table.now();
-    let flows = table.flows()?;
-    // Only now: the real server of each of these flows stood in the array before its flow was made.
-    let reals = table.reals()?;
-    let Survey { counts, due } = connections::survey(&flows, &reals, now);
-    table.forget(&due)?;
-    Ok(counts)
+    Ok(connections::survey(table, &table.clock()?).counts)
 }
 
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
-    use lb_common::{ConnState, Direction, Flow, FlowKey, IPPROTO_TCP, Real, RealState};
+    use lb_common::{
+        ConnState, IPPROTO_TCP, LastHop, Real, RealState,
+        flow_table::{Bucket as _, Client, Key, Meta, Phase, Shared, Stamp},
+    };
 
     use super::*;
-    use crate::datapath::{Datapath as _, Op, memory::MemoryDatapath};
+    use crate::datapath::{Clock, Datapath as _, Op, memory::MemoryDatapath};
 
     #[tokio::test]
     async fn a_connection_that_is_made_meanwhile_is_counted_and_not_forgotten() {
@@ -64,7 +61,7 @@ mod tests {
         surveyor.start(Arc::new(Busy(datapath.clone())));
         let one = Counts { active: 1, inactive: 0 };
         assert_eq!(surveyor.finished().await.unwrap(), BTreeMap::from([(3, one)]));
-        assert_eq!(datapath.state().flows.len(), 1);
+        assert_eq!(connections::entries(&datapath), 1);
     }
 
     #[tokio::test]
@@ -85,26 +82,26 @@ mod tests {
     struct Busy(MemoryDatapath);
 
     impl FlowTable for Busy {
-        fn flows(&self) -> std::result::Result<Vec<(FlowKey, Flow)>, Error> {
+        fn buckets(&self) -> &[Shared] {
             let real = Real { state: RealState::Up as u8, generation: 2, ..Real::default() };
-            self.0.clone().apply(&Op::SetReal(3, real))?;
-            let key = FlowKey::new(IPPROTO_TCP, [198, 51, 100, 7], 40_000, [192, 0, 2, 1], 80);
-            let (side, state) = (Direction::Original, ConnState::Established);
-            let flow = Flow::new(side, state, self.now(), 3, 2, FlowKey::default(), 0, [0; 6], [0; 6]);
-            self.0.state().flows.insert(key, flow);
-            self.0.flow_table().flows()
+            self.0.clone().apply(&Op::SetReal(3, real)).unwrap();
+            let bucket = &self.0.buckets()[0];
+            let meta = Meta::new(IPPROTO_TCP, ConnState::Established, Stamp::default(), 2, 0);
+            bucket.store_key(0, Key::new(Client::new([198, 51, 100, 7], 40_000), 3));
+            bucket.exchange(0, Meta::FREE, meta.in_phase(Phase::Live));
+            self.0.buckets()
         }
 
-        fn reals(&self) -> std::result::Result<BTreeMap<u32, Real>, Error> {
-            self.0.flow_table().reals()
+        fn real(&self, index: u16) -> Option<Real> {
+            self.0.real(index)
         }
 
-        fn forget(&self, entries: &[(FlowKey, Flow)]) -> std::result::Result<(), Error> {
-            self.0.flow_table().forget(entries)
+        fn last_hop(&self, index: u16) -> LastHop {
+            self.0.last_hop(index)
         }
 
-        fn now(&self) -> u64 {
-            self.0.flow_table().now()
+        fn clock(&self) -> std::result::Result<Clock, Error> {
+            self.0.clock()
         }
     }
 }

@@ -10,7 +10,10 @@ mod roles;
 
 use std::{net::Ipv4Addr, path::Path, time::Duration};
 
-use lb_common::{ConnState, Direction, Flow, FlowKey, IPPROTO_TCP, Method, Scheduler, ServiceKey};
+use lb_common::{
+    ConnState, IPPROTO_TCP, Method, Scheduler, ServiceKey,
+    flow_table::{Bucket as _, Client, Key, Meta, Phase},
+};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::*;
@@ -18,7 +21,8 @@ use crate::{
     announce,
     api::{server::Backend as _, types::Status},
     config::{Check, Probe, Real, Service, Vip},
-    datapath::memory::MemoryDatapath,
+    connections,
+    datapath::{FlowTable as _, memory::MemoryDatapath},
     director::command::DirectorHandle,
     ha,
     topology::NextHop,
@@ -205,11 +209,13 @@ fn network(config: &Config) -> Topology {
 
 /// Lets a client have an established connection with the owner of `slot`.
 fn connect(datapath: &MemoryDatapath, slot: u32) {
-    let key = FlowKey::new(IPPROTO_TCP, [198, 51, 100, 7], 40_000, WEB.address, WEB.port);
-    let mut state = datapath.state();
-    let (generation, now) = (state.tables.reals[&slot].generation, state.now);
-    let (original, established) = (Direction::Original, ConnState::Established);
-    let other = FlowKey::default();
-    let flow = Flow::new(original, established, now, slot, generation, other, 0, [0; 6], [0; 6]);
-    state.flows.insert(key, flow);
+    let (generation, now) = {
+        let state = datapath.state();
+        (state.tables.reals[&slot].generation, state.clock.now)
+    };
+    let client = Client::new([198, 51, 100, 7], 40_000);
+    let meta = Meta::new(IPPROTO_TCP, ConnState::Established, now, generation, 0).in_phase(Phase::Live);
+    let bucket = &datapath.buckets()[0];
+    bucket.store_key(0, Key::new(client, u16::try_from(slot).unwrap()));
+    assert!(bucket.exchange(0, Meta::FREE, meta));
 }

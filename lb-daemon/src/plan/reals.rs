@@ -58,6 +58,9 @@ fn entry(
         generation: seat.generation,
         service: number,
         weight,
+        virtual_address: service.key.address,
+        virtual_port: service.key.port,
+        ..Real::default()
     }
 }
 

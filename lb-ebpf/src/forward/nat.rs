@@ -1,6 +1,6 @@
 //! Network address translation: the destination of what clients send, the source of what real servers answer.
 
-use lb_common::{FlowKey, IPPROTO_TCP, Real, Reason};
+use lb_common::{IPPROTO_TCP, Real, Reason};
 use network_types::{ip::Ipv4Hdr, tcp::TcpHdr, udp::UdpHdr};
 
 use super::decrement_ttl;
@@ -29,12 +29,11 @@ pub(super) fn to_real(frame: &mut Frame, packet: &Packet, real: &Real) -> Result
     Ok(Reason::NatIn)
 }
 
-/// Rewrites a packet from a real server: it now comes from the virtual service that `original`, the client's
-/// direction, is for.
+/// Rewrites a packet from a real server: it now comes from the real server's virtual service.
 #[inline(always)]
-pub(crate) fn to_client(frame: &mut Frame, packet: &Packet, original: &FlowKey) -> Result<Reason, Reason> {
+pub(crate) fn to_client(frame: &mut Frame, packet: &Packet, real: &Real) -> Result<Reason, Reason> {
     let old = Endpoint { address: packet.key.source, port: packet.key.source_port };
-    let new = Endpoint { address: original.destination, port: original.destination_port };
+    let new = Endpoint { address: real.virtual_address, port: real.virtual_port };
     rewrite(frame, packet, End::Source, old, new)?;
     Ok(Reason::NatOut)
 }

@@ -9,24 +9,27 @@ use aya::{
     maps::{Map, MapData, MapInfo},
     programs::{ProgramInfo, Xdp, XdpMode},
 };
-use lb_daemon::datapath::verifier;
+use lb_common::flow_table::bucket_count;
+use lb_daemon::datapath::{globals::Globals, programs};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 
-/// Name of the program in the object.
-const PROGRAM: &str = "lb";
 /// Global of aya-log that holds the level; 0 is what `lbd` sets by default, and the verifier then drops the calls.
 const LOG_LEVEL: &str = "AYA_LOG_LEVEL";
+/// Connections that the map in the object has room for.
+const FLOWS: u32 = 1 << 20;
 /// Both ends of the link that the program is attached to.
 const LINK: [&str; 2] = ["verify0", "verify1"];
 
 fn main() -> Result<()> {
     let path = env::args_os().nth(1).context("usage: verify-ebpf <object>")?;
     let object = fs::read(&path).with_context(|| path.display().to_string())?;
-    let mut ebpf = EbpfLoader::new().override_global(LOG_LEVEL, &0u8, false).load(&object)?;
-    let program: &mut Xdp =
-        ebpf.program_mut(PROGRAM).context("no program of that name in the object")?.try_into()?;
-    verifier::load(program).context("the verifier refuses the program")?;
+    let globals = Globals::new(bucket_count(FLOWS));
+    let mut loader = EbpfLoader::new();
+    globals.set(&mut loader);
+    let mut ebpf = loader.override_global(LOG_LEVEL, &0u8, false).load(&object)?;
+    programs::load(&mut ebpf).context("the kernel refuses a program")?;
+    let program = programs::entry(&mut ebpf)?;
     let info = program.info()?;
     attach_natively(program)?;
     let report = json!({ "program": describe_program(&info)?, "attach": "native (veth)", "maps": describe_maps(&ebpf)? });

@@ -38,7 +38,7 @@ async fn half_a_change_costs_no_connection() {
     assert_eq!(owner.address[3], 13);
     connect(&datapath, slot);
     director.sample();
-    assert_eq!(datapath.state().flows.len(), 1);
+    assert_eq!(connections::entries(&datapath), 1);
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_start_that_does_not_fit_is_refused_and_keeps_every_connection() {
     let mut director = Idle::new(config, &datapath, Path::new("/nonexistent")).director;
     assert_eq!(director.start().await, Err("1 services, but limits.services is 0".to_owned()));
     director.sample();
-    assert_eq!(datapath.state().flows.len(), 1);
+    assert_eq!(connections::entries(&datapath), 1);
 }
 
 #[tokio::test]

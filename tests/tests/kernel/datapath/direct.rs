@@ -1,6 +1,6 @@
 //! Direct routing: the real servers answer the clients themselves.
 
-use lb_common::{ConnState, FlowKey, IPPROTO_TCP, RealState, Reason};
+use lb_common::{ConnState, RealState, Reason};
 
 use super::world::*;
 
@@ -17,8 +17,8 @@ fn only_addresses_of_the_link_and_the_time_to_live_change() {
         world.public("TTL 1", &syn.clone().ttl(1), pass(Reason::TtlExceeded));
         let last = to_direct_server(syn.clone(), 1).ttl(1);
         world.public("TTL 2", &syn.clone().ttl(2), transmit(Reason::Direct, &last));
-        let keys: Vec<FlowKey> = world.program.flows().unwrap().into_keys().collect();
-        assert_eq!(keys.len(), 2, "one entry a connection: {keys:?}");
+        let flows = world.program.flows().unwrap();
+        assert_eq!(flows.len(), 2, "one entry a connection: {flows:?}");
     });
 }
 
@@ -71,8 +71,7 @@ fn the_state_follows_the_client_alone() {
         for (flags, state) in rows {
             let frame = from_client(flags);
             world.public(flags, &frame, transmit(Reason::Direct, &to_direct_server(frame.clone(), 1)));
-            let flow = world.program.flows().unwrap()[&keys(IPPROTO_TCP).0];
-            assert_eq!(ConnState::from_u8(flow.state), Some(state), "after {flags}");
+            assert_eq!(world.program.flows().unwrap()[0].meta.state(), state, "after {flags}");
         }
     });
 }

@@ -1,35 +1,38 @@
 //! When a connection is still the same connection: age, state, generation.
 
-use lb_common::{ConnState, Direction, Flow, FlowKey, IPPROTO_TCP, RealState, Reason};
-use nix::time::{ClockId, clock_gettime};
+use lb_common::{
+    ConnState, IPPROTO_TCP, LastHop, RealState, Reason,
+    flow_table::{Key, Meta, Phase, Stamp, Timeouts},
+};
+use lb_tests::prog::{Flow, Program};
+use nix::time::{ClockId, clock_getres};
 
 use super::world::*;
 
-/// Nanoseconds in a second.
-const SECOND: u64 = 1_000_000_000;
+/// Number of the client in the table of last hops, where a test puts it there.
+const HOP: u16 = 77;
 
-/// Nanoseconds of the clock that the program stamps flows with.
-fn now() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();
-    u64::try_from(now.tv_sec()).unwrap() * SECOND + u64::try_from(now.tv_nsec()).unwrap()
+/// How long connections live on this kernel, whose coarse clock advances once a jiffy.
+fn timeouts() -> Timeouts {
+    let tick = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE).unwrap().tv_nsec();
+    Timeouts::at(u32::try_from((1_000_000_000 + tick / 2) / tick).unwrap())
 }
 
-/// Puts a connection of the client with real server 1 into the table, in `state`, last seen `age` seconds ago.
-fn remember(world: &mut World, state: ConnState, age: u64) {
-    let (original, reply) = keys(IPPROTO_TCP);
-    let last_seen = now() - age * SECOND;
-    let flow = |direction, other| {
-        let hop = (world.public, CLIENT_MAC, PUBLIC_MAC);
-        Flow::new(direction, state, last_seen, 1, GENERATION, other, hop.0, hop.1, hop.2)
-    };
-    let (first, second) = (flow(Direction::Original, reply), flow(Direction::Reply, original));
-    world.program.set_flow(original, first).unwrap();
-    world.program.set_flow(reply, second).unwrap();
+/// Puts a connection of the client with real server 1 into the table, in `state`, last seen `age` units ago.
+fn remember(world: &mut World, state: ConnState, age: u32) {
+    let seen = Stamp::new(world.program.now().unwrap().number().wrapping_sub(age));
+    let meta = Meta::new(IPPROTO_TCP, state, seen, GENERATION, HOP).in_phase(Phase::Live);
+    let bucket = Program::first_bucket(flow_client(), IPPROTO_TCP);
+    let flow = Flow { bucket, way: 0, key: Key::new(flow_client(), 1), meta };
+    world.program.set_last_hop(HOP, LastHop::new(world.public, CLIENT_MAC, PUBLIC_MAC)).unwrap();
+    world.program.set_flow(&flow).unwrap();
 }
 
-fn state(world: &mut World) -> Option<ConnState> {
+/// State of the only connection.
+fn state(world: &mut World) -> ConnState {
     let flows = world.program.flows().unwrap();
-    flows.get(&keys(IPPROTO_TCP).0).and_then(|flow| ConnState::from_u8(flow.state))
+    assert_eq!(flows.len(), 1, "{flows:?}");
+    flows[0].meta.state()
 }
 
 #[test]
@@ -54,7 +57,7 @@ fn the_state_follows_both_sides() {
                 let frame = from_server(1, flags);
                 world.private(flags, &frame, redirect(Reason::NatOut, &to_client(frame.clone())));
             }
-            assert_eq!(state(world), Some(expected), "after {flags} of the {side}");
+            assert_eq!(state(world), expected, "after {flags} of the {side}");
         }
     });
 }
@@ -67,8 +70,7 @@ fn a_connection_is_forgotten_when_its_state_says() {
                 continue;
             }
             let ack = from_client("A");
-            // A second more than enough: the program's clock is coarse.
-            let too_old = known.timeout_secs() + 1;
+            let too_old = timeouts().0[known as usize];
             remember(world, known, too_old / 2);
             world.public(known.name(), &ack, redirect(Reason::NatIn, &to_server(ack.clone(), 1)));
             remember(world, known, too_old);
@@ -100,8 +102,9 @@ fn a_new_syn_starts_anew_where_the_old_connection_is_over() {
             let syn = from_client("S");
             let real = if starts_anew { 2 } else { 1 };
             world.public(old.name(), &syn, redirect(Reason::NatIn, &to_server(syn.clone(), real)));
-            let keys: Vec<FlowKey> = world.program.flows().unwrap().into_keys().collect();
-            assert_eq!(keys.len(), 2, "{}: no entry is left behind: {keys:?}", old.name());
+            let flows = world.program.flows().unwrap();
+            assert_eq!(flows.len(), 1, "{}: no entry is left behind: {flows:?}", old.name());
+            assert_eq!(u32::from(flows[0].key.real()), real);
         }
     });
 }
@@ -144,17 +147,12 @@ fn a_real_server_that_is_gone_takes_its_connections_along() {
 }
 
 #[test]
-fn a_reply_entry_left_behind_is_not_used() {
+fn a_reply_of_another_real_server_is_not_the_connections() {
     with_world(|world| {
         remember(world, ConnState::Established, 1);
-        let (original, _) = keys(IPPROTO_TCP);
-        let mut flow = world.program.flows().unwrap()[&original];
-        flow.real = 2;
-        flow.other.source = server(2).ip().octets();
-        world.program.set_flow(original, flow).unwrap();
-        let answer = from_server(1, "A");
+        let answer = from_server(2, "A");
         let offered = answer.clone().link(PRIVATE_MAC, PEER_PRIVATE_MAC);
-        world.private("stale", &answer, transmit(Reason::SecondChance, &offered));
+        world.private("stranger", &answer, transmit(Reason::SecondChance, &offered));
     });
 }
 
@@ -162,16 +160,37 @@ fn a_reply_entry_left_behind_is_not_used() {
 fn the_age_is_written_when_it_matters() {
     with_world(|world| {
         let ack = from_client("A");
-        let (original, _) = keys(IPPROTO_TCP);
-        remember(world, ConnState::Established, 30);
+        let age = timeouts().0[ConnState::Established as usize] / 2;
+        remember(world, ConnState::Established, age);
         world.public("old", &ack, redirect(Reason::NatIn, &to_server(ack.clone(), 1)));
-        let touched = world.program.flows().unwrap()[&original].last_seen;
-        assert!(now() - touched < 10 * SECOND, "the packet makes the connection young");
-        let mut flow = world.program.flows().unwrap()[&original];
+        let touched = world.program.flows().unwrap()[0].meta.seen();
+        assert!(
+            world.program.now().unwrap().since(touched) < age / 2,
+            "the packet makes the connection young"
+        );
+        let mut flow = world.program.flows().unwrap()[0];
         // In the future, so that no busy machine makes it old meanwhile.
-        flow.last_seen = now() + 600 * SECOND;
-        world.program.set_flow(original, flow).unwrap();
+        let later = Stamp::new(world.program.now().unwrap().number() + age);
+        flow.meta = flow.meta.used(ConnState::Established, later);
+        world.program.set_flow(&flow).unwrap();
         world.public("young", &ack, redirect(Reason::NatIn, &to_server(ack.clone(), 1)));
-        assert_eq!(world.program.flows().unwrap()[&original], flow, "a busy connection is not written to");
+        assert_eq!(world.program.flows().unwrap(), [flow], "a busy connection is not written to");
+    });
+}
+
+#[test]
+fn the_last_hop_follows_the_client() {
+    with_world(|world| {
+        remember(world, ConnState::Established, 1);
+        let moved = [2, 0, 0, 0, 0, 0xc2];
+        let ack = from_client("A").link(moved, PUBLIC_MAC);
+        world.public("another gateway", &ack, redirect(Reason::NatIn, &to_server(ack.clone(), 1)));
+        let answer = from_server(1, "A");
+        let back = to_client(answer.clone()).link(PUBLIC_MAC, moved);
+        world.private("answer", &answer, redirect(Reason::NatOut, &back));
+        let hop = world.program.flows().unwrap()[0].meta.hop();
+        assert_eq!(world.program.last_hop(hop).unwrap(), LastHop::new(world.public, moved, PUBLIC_MAC));
+        world.public("again", &ack, redirect(Reason::NatIn, &to_server(ack.clone(), 1)));
+        assert_eq!(world.program.flows().unwrap()[0].meta.hop(), hop, "one neighbour has one number");
     });
 }

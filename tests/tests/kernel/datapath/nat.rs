@@ -2,7 +2,9 @@
 
 use std::net::SocketAddrV4;
 
-use lb_common::{Flow, FlowKey, IPPROTO_TCP, IPPROTO_UDP, RealState, Reason, Scheduler, Service, ServiceKey};
+use lb_common::{
+    IPPROTO_TCP, LastHop, Real, RealState, Reason, Scheduler, Service, ServiceKey, flow_table::Key,
+};
 use lb_tests::{packet::Frame, prog::FLOWS};
 
 use super::world::*;
@@ -173,19 +175,29 @@ fn two_services_on_one_real_server_do_not_share_a_client_port() {
     let vips =
         [vip(), SocketAddrV4::new([192, 0, 2, 11].into(), 80), SocketAddrV4::new([192, 0, 2, 12].into(), 80)];
     with_world(|world| {
-        for vip in vips {
+        // Each service has slots of its own for the same two servers.
+        for (id, vip) in (1..).zip(vips) {
+            for index in 1..=2 {
+                let (virtual_address, virtual_port) = (vip.ip().octets(), vip.port());
+                let real = Real { service: id, virtual_address, virtual_port, ..world.real(index) };
+                world.program.set_real(10 * id + index, real).unwrap();
+            }
+            let (ring, first) = (2 * id, u16::try_from(10 * id + 1).unwrap());
+            world.program.set_ring(ring, &[first, first + 1]).unwrap();
+            world.program.set_position(ring, 0).unwrap();
             let key = ServiceKey::new(IPPROTO_TCP, vip.ip().octets(), vip.port());
-            world.program.set_service(key, Service::new(1, TCP_RING, 2, Scheduler::RoundRobin)).unwrap();
+            world.program.set_service(key, Service::new(id, ring, 2, Scheduler::RoundRobin)).unwrap();
         }
         let [first, second, third] = vips.map(|vip| from_client("S").destination(vip));
         world.public("first", &first, redirect(Reason::NatIn, &to_server(first.clone(), 1)));
-        world.program.set_position(TCP_RING, 0).unwrap();
         world.public("the next real server", &second, redirect(Reason::NatIn, &to_server(second.clone(), 2)));
         world.public("none left", &third, drop(Reason::PortConflict));
         let answer = from_server(1, "SA");
         world.private("the first is unharmed", &answer, redirect(Reason::NatOut, &to_client(answer.clone())));
         // The flow of the second connection is not alive any more.
-        world.change_real(2, |real| real.generation += 1);
+        let gone = Real { generation: GENERATION + 1, ..world.real(2) };
+        world.program.set_real(22, gone).unwrap();
+        world.program.set_position(6, 1).unwrap();
         world.public(
             "a dead flow is no conflict",
             &third,
@@ -197,7 +209,7 @@ fn two_services_on_one_real_server_do_not_share_a_client_port() {
 #[test]
 fn a_full_flow_table_refuses_nothing_that_an_old_flow_can_make_room_for() {
     with_world(|world| {
-        for index in 0..2 * FLOWS {
+        for index in 0..4 * FLOWS {
             let source = SocketAddrV4::new((0x0b00_0000 + index).into(), 1024);
             let query = datagram().source(source);
             let expected = to_server(query.clone(), index % 3 + 1);
@@ -210,20 +222,16 @@ fn a_full_flow_table_refuses_nothing_that_an_old_flow_can_make_room_for() {
 }
 
 #[test]
-fn both_entries_describe_the_connection() {
+fn the_entry_describes_the_connection() {
     with_world(|world| {
         let syn = from_client("S");
         world.public("SYN", &syn, redirect(Reason::NatIn, &to_server(syn.clone(), 1)));
         let flows = world.program.flows().unwrap();
-        let (original, reply) = (keys(IPPROTO_TCP).0, keys(IPPROTO_TCP).1);
-        assert_eq!(flows.keys().collect::<Vec<_>>(), [&original, &reply]);
-        let Flow { real, generation, other, last_hop_ifindex, last_hop_mac, local_mac, .. } =
-            flows[&original];
-        assert_eq!((real, generation, other), (1, GENERATION, reply));
-        assert_eq!((last_hop_ifindex, last_hop_mac, local_mac), (world.public, CLIENT_MAC, PUBLIC_MAC));
-        assert!(flows[&original].is_original());
-        assert!(!flows[&reply].is_original());
-        assert_eq!(flows[&reply].other, original);
+        assert_eq!(flows.len(), 1, "one for both directions");
+        assert_eq!(flows[0].key, Key::new(flow_client(), 1));
+        assert!(flows[0].meta.is_of_generation(GENERATION) && !flows[0].meta.is_udp());
+        let hop = world.program.last_hop(flows[0].meta.hop()).unwrap();
+        assert_eq!(hop, LastHop::new(world.public, CLIENT_MAC, PUBLIC_MAC));
     });
 }
 
@@ -237,7 +245,7 @@ fn a_datagram_leaves_a_real_server_that_is_down_at_once() {
         world.public("quiesced", &query, redirect(Reason::NatIn, &to_server(query.clone(), 1)));
         world.change_real(1, |real| real.state = RealState::Down as u8);
         world.public("down", &query, redirect(Reason::NatIn, &to_server(query.clone(), 2)));
-        let keys: Vec<FlowKey> = world.program.flows().unwrap().into_keys().collect();
-        assert!(!keys.contains(&super::world::keys(IPPROTO_UDP).1), "the old reply entry is gone: {keys:?}");
+        let flows = world.program.flows().unwrap();
+        assert_eq!(flows.iter().map(|flow| flow.key).collect::<Vec<_>>(), [Key::new(flow_client(), 2)]);
     });
 }

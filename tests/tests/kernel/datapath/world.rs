@@ -15,8 +15,8 @@ use std::{
 };
 
 use lb_common::{
-    Counter, FlowKey, IPPROTO_TCP, IPPROTO_UDP, Method, PeerHop, Real, RealKey, RealState, Reason,
-    RouterRole, Scheduler, Service, ServiceKey,
+    Counter, IPPROTO_TCP, IPPROTO_UDP, Method, PeerHop, Real, RealKey, RealState, Reason, RouterRole,
+    Scheduler, Service, ServiceKey, flow_table::Client,
 };
 use lb_tests::{
     packet::{Frame, Mac},
@@ -163,6 +163,9 @@ impl World {
             generation: GENERATION,
             service: 1,
             weight: 1,
+            virtual_address: vip().ip().octets(),
+            virtual_port: vip().port(),
+            ..Real::default()
         }
     }
 
@@ -275,14 +278,9 @@ pub(crate) fn server_mac(index: u32) -> Mac {
     [2, 0, 0, 0, 3, u8::try_from(index).unwrap()]
 }
 
-/// The keys of a connection from the client to real server 1, original and reply.
-pub(crate) fn keys(protocol: u8) -> (FlowKey, FlowKey) {
-    let (client, vip, server) = (client(), vip(), server(1));
-    let [from, to, real] = [client, vip, server].map(|end| end.ip().octets());
-    (
-        FlowKey::new(protocol, from, client.port(), to, vip.port()),
-        FlowKey::new(protocol, real, server.port(), from, client.port()),
-    )
+/// The client as the flow table knows it.
+pub(crate) fn flow_client() -> Client {
+    Client::new(client().ip().octets(), client().port())
 }
 
 /// A TCP segment of the client with these flags.

@@ -1,0 +1,133 @@
+//! Where in the array a connection may stand.
+
+use super::{access::WAYS, entry::Client};
+
+/// The key of the hash: random, made when the table is made, and kept with it. Without it nobody can tell which
+/// connections share a bucket.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HashKey(pub [u64; 3]);
+
+/// The two buckets of a connection, by index; always different ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Tried first.
+    pub first: u32,
+    /// Tried next.
+    pub second: u32,
+}
+
+/// Buckets of a table for `flows` connections, at least two. Six of ten entries are in use when so many connections
+/// stand in it: a simulation of 2^20 connections then finds both buckets full for one connection in a million, and the
+/// second bucket in use for 8 of 100.
+pub const fn bucket_count(flows: u32) -> u32 {
+    let buckets = (flows as u64 * 10).div_ceil(6 * WAYS as u64);
+    if buckets < 2 { 2 } else { buckets as u32 }
+}
+
+/// Connections for which a table of `buckets` buckets is made: at least as many as [`bucket_count`] was asked for.
+pub const fn bucket_capacity(buckets: u32) -> u32 {
+    let flows = buckets as u64 * 6 * WAYS as u64 / 10;
+    if flows > u32::MAX as u64 { u32::MAX } else { flows as u32 }
+}
+
+impl Places {
+    /// The places of `client`'s connections of `protocol` in a table of `buckets` buckets, at least two.
+    #[inline(always)]
+    pub const fn of(client: Client, protocol: u8, key: &HashKey, buckets: u32) -> Self {
+        let hash = hash(client.number() | (protocol as u64) << 48, key);
+        let first = scale((hash >> 32) as u32, buckets);
+        // Between 1 and the last bucket further on, so that it is another one.
+        let step = 1 + scale(hash as u32, buckets - 1);
+        let second = first + step;
+        Self { first, second: if second >= buckets { second - buckets } else { second } }
+    }
+}
+
+/// From the whole range of `hash` to `0..range`, by multiplication (Lemire, "Fast random integer generation in an
+/// interval", 2019, section 3).
+#[inline(always)]
+const fn scale(hash: u32, range: u32) -> u32 {
+    ((hash as u64 * range as u64) >> 32) as u32
+}
+
+/// Two rounds of multiplication by secret odd numbers and folding.
+#[inline(always)]
+const fn hash(input: u64, key: &HashKey) -> u64 {
+    let HashKey([addend, first, second]) = *key;
+    let mut hash = (input ^ addend).wrapping_mul(first | 1);
+    hash ^= hash >> 32;
+    hash = hash.wrapping_mul(second | 1);
+    hash ^ hash >> 29
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: HashKey = HashKey([0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344, 0xa409_3822_299f_31d0]);
+
+    #[test]
+    fn both_places_are_different_buckets_of_the_table() {
+        for buckets in [2, 3, 1000, 218_454] {
+            for port in 0..=u16::MAX {
+                let Places { first, second } = Places::of(client(1, port), 6, &KEY, buckets);
+                assert!(first < buckets && second < buckets && first != second, "{buckets} {port}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_has_room_for_what_was_asked_with_some_to_spare() {
+        assert_eq!(bucket_count(0), 2);
+        assert_eq!(bucket_count(1 << 20), 218_454);
+        let bytes = u64::from(bucket_count(1 << 20)) * 128;
+        assert!(bytes <= 40 << 20, "{bytes} bytes for 2^20 connections");
+        for flows in [10, 1000, 1 << 20, u32::MAX] {
+            let capacity = bucket_capacity(bucket_count(flows));
+            assert!((flows..=flows.saturating_add(5)).contains(&capacity), "{flows}: {capacity}");
+        }
+    }
+
+    #[test]
+    fn neighbouring_clients_are_spread_evenly() {
+        let buckets = 1024;
+        for take in [|places: Places| places.first, |places: Places| places.second] {
+            let mut load = vec![0_u32; buckets as usize];
+            for host in 0..16 {
+                for port in 0..4096 {
+                    load[take(Places::of(client(host, port), 6, &KEY, buckets)) as usize] += 1;
+                }
+            }
+            // 64 on average, so a standard deviation of 8: six of them.
+            assert!(load.iter().all(|&n| (16..=112).contains(&n)), "{:?}", load.iter().minmax());
+        }
+    }
+
+    #[test]
+    fn another_key_puts_the_same_connections_together_with_others() {
+        let other = HashKey([KEY.0[0] ^ 1, KEY.0[1].rotate_left(7), KEY.0[2].rotate_left(9)]);
+        let together = |key: &HashKey| {
+            let places: Vec<u32> =
+                (0..2048).map(|port| Places::of(client(1, port), 6, key, 64).first).collect();
+            (1..2048).filter(|&port| places[port] == places[0]).collect::<Vec<_>>()
+        };
+        let (mine, theirs) = (together(&KEY), together(&other));
+        let both = mine.iter().filter(|port| theirs.contains(port)).count();
+        assert!(mine.len() > 8 && both * 4 < mine.len(), "{both} of {}", mine.len());
+    }
+
+    fn client(host: u8, port: u16) -> Client {
+        Client::new([198, 51, 100, host], port)
+    }
+
+    trait MinMax: Iterator {
+        fn minmax(self) -> Option<(Self::Item, Self::Item)>;
+    }
+
+    impl<'a, I: Iterator<Item = &'a u32> + Clone> MinMax for I {
+        fn minmax(self) -> Option<(&'a u32, &'a u32)> {
+            Some((self.clone().min()?, self.max()?))
+        }
+    }
+}

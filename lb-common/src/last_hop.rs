@@ -1,0 +1,87 @@
+//! The neighbour that a client's packets come from, and to which the answers go back.
+
+/// Entries of the table of last hops. A flow names one by its index; index 0 is none.
+pub const LAST_HOPS: usize = 1 << 16;
+
+/// One entry: a neighbour, the interface it is on, and the router's own MAC address there. Two words, each written at
+/// once: MAC address of the neighbour (48 bits) and lower half of the interface index; own MAC address and upper half.
+/// Free where the first word is zero; without meaning where the second is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LastHop(pub [u64; 2]);
+
+impl LastHop {
+    /// What stands in an entry that is being freed: no neighbour's, and not free yet.
+    pub const LEAVING: Self = Self([1, 0]);
+
+    /// The neighbour `mac` on interface `ifindex`, where the router has `local_mac`.
+    #[inline(always)]
+    pub const fn new(ifindex: u32, mac: [u8; 6], local_mac: [u8; 6]) -> Self {
+        Self([number(mac) << 16 | ifindex as u16 as u64, number(local_mac) << 16 | (ifindex >> 16) as u64])
+    }
+
+    /// Index of the interface.
+    #[inline(always)]
+    pub const fn ifindex(&self) -> u32 {
+        let Self([low, high]) = *self;
+        (high as u32) << 16 | low as u16 as u32
+    }
+
+    /// MAC address of the neighbour.
+    #[inline(always)]
+    pub const fn mac(&self) -> [u8; 6] {
+        let Self([word, _]) = *self;
+        octets(word)
+    }
+
+    /// The router's own MAC address on that interface.
+    #[inline(always)]
+    pub const fn local_mac(&self) -> [u8; 6] {
+        let Self([_, word]) = *self;
+        octets(word)
+    }
+
+    /// Whether it names a neighbour.
+    #[inline(always)]
+    pub const fn is_known(&self) -> bool {
+        let Self([first, second]) = *self;
+        first >> 16 != 0 && second >> 16 != 0
+    }
+
+    /// Where a search for it begins. A neighbour chooses its own MAC address, and could choose one that begins where
+    /// another does; `key` is secret.
+    #[inline(always)]
+    pub const fn start(&self, key: u64) -> usize {
+        let Self([first, second]) = *self;
+        let hash = (first ^ key).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ second;
+        ((hash ^ hash >> 32).wrapping_mul(key | 1) >> 48) as usize
+    }
+}
+
+#[inline(always)]
+const fn number(mac: [u8; 6]) -> u64 {
+    let [a, b, c, d, e, f] = mac;
+    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+}
+
+#[inline(always)]
+const fn octets(word: u64) -> [u8; 6] {
+    let [a, b, c, d, e, f, _, _] = word.to_be_bytes();
+    [a, b, c, d, e, f]
+}
+
+const _: () = assert!(size_of::<LastHop>() == 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_neighbour_reads_back() {
+        let (mac, local) = ([2, 0, 0, 0, 0xff, 1], [0xfe, 1, 2, 3, 4, 5]);
+        let hop = LastHop::new(0x0123_4567, mac, local);
+        assert_eq!((hop.ifindex(), hop.mac(), hop.local_mac()), (0x0123_4567, mac, local));
+        assert!(hop.is_known() && !LastHop::default().is_known() && !LastHop::LEAVING.is_known());
+        assert!((0..100).all(|key| hop.start(key) < LAST_HOPS));
+    }
+}

@@ -1,0 +1,46 @@
+//! The programs of a loaded object.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use aya::{
+    Ebpf, EbpfError,
+    maps::ProgramArray,
+    programs::{ProgramError, Xdp},
+};
+use lb_common::{map, program, tail};
+
+use super::verifier;
+
+/// Has the verifier load every program, and makes the jump from the one that is attached to the other.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn load(ebpf: &mut Ebpf) -> Result<(), EbpfError> {
+    for name in [program::NO_CONNECTION, program::CLOCK, program::ENTRY] {
+        verifier::load(named(ebpf, name)?)?;
+    }
+    let target = named(ebpf, program::NO_CONNECTION)?.fd()?.try_clone().map_err(ProgramError::IOError)?;
+    // Programs that run already jump to the new one from now on: it reads the same maps.
+    let map = ebpf.map_mut(map::PROGRAMS).ok_or(ProgramError::NotLoaded)?;
+    Ok(ProgramArray::try_from(map)?.set(tail::NO_CONNECTION, &target, 0)?)
+}
+
+/// The program that is attached to interfaces.
+///
+/// # Errors
+/// When the object holds no such program: it was built wrong.
+pub fn entry(ebpf: &mut Ebpf) -> Result<&mut Xdp, ProgramError> {
+    named(ebpf, program::ENTRY)
+}
+
+/// The program that tells the time.
+///
+/// # Errors
+/// When it is not loaded.
+pub fn clock(ebpf: &mut Ebpf) -> Result<OwnedFd, ProgramError> {
+    Ok(named(ebpf, program::CLOCK)?.fd()?.as_fd().try_clone_to_owned()?)
+}
+
+fn named<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, ProgramError> {
+    ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()
+}

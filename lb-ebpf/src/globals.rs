@@ -1,0 +1,38 @@
+//! Read-only globals, which the loader sets before the verifier sees the program.
+
+use core::{hint::black_box, ptr::addr_of};
+
+use lb_common::flow_table::Timeouts;
+
+/// See [`lb_common::global::BUCKETS`].
+#[unsafe(no_mangle)]
+static BUCKETS: u32 = 2;
+
+/// See [`lb_common::global::TIMEOUTS`].
+#[unsafe(no_mangle)]
+static TIMEOUTS: Timeouts = Timeouts([1; 16]);
+
+/// See [`lb_common::global::SECOND`].
+#[unsafe(no_mangle)]
+static SECOND: u32 = 1;
+
+/// Buckets of the flow table.
+#[inline(always)]
+pub(crate) fn buckets() -> u32 {
+    // SAFETY: a static is always valid; the compiler must not take its initial value for the last word.
+    unsafe { addr_of!(BUCKETS).read_volatile() }
+}
+
+/// How long connections live.
+#[inline(always)]
+pub(crate) fn timeouts() -> &'static Timeouts {
+    // SAFETY: as in `buckets`.
+    unsafe { &*black_box(addr_of!(TIMEOUTS)) }
+}
+
+/// Units of the flow table's clock in a second.
+#[inline(always)]
+pub(crate) fn second() -> u32 {
+    // SAFETY: as in `buckets`.
+    unsafe { addr_of!(SECOND).read_volatile() }
+}
