@@ -1,5 +1,8 @@
 //! The neighbour that a client's packets come from, and to which the answers go back.
 
+#[cfg(not(target_arch = "bpf"))]
+use core::sync::atomic::{AtomicU64, Ordering};
+
 /// Entries of the table of last hops. A flow names one by its index; index 0 is none.
 pub const LAST_HOPS: usize = 1 << 16;
 
@@ -68,6 +71,42 @@ const fn number(mac: [u8; 6]) -> u64 {
 const fn octets(word: u64) -> [u8; 6] {
     let [a, b, c, d, e, f, _, _] = word.to_be_bytes();
     [a, b, c, d, e, f]
+}
+
+/// An entry in memory that the program shares. Only the daemon frees entries, and only the program takes free ones.
+#[cfg(not(target_arch = "bpf"))]
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct SharedHop([AtomicU64; 2]);
+
+#[cfg(not(target_arch = "bpf"))]
+impl SharedHop {
+    /// What it says.
+    pub fn read(&self) -> LastHop {
+        let Self([first, second]) = self;
+        LastHop([first.load(Ordering::Acquire), second.load(Ordering::Acquire)])
+    }
+
+    /// Puts a neighbour there; for tests, and for whoever plays the program.
+    pub fn set(&self, hop: LastHop) {
+        let (Self([first, second]), LastHop([low, high])) = (self, hop);
+        second.store(high, Ordering::Release);
+        first.store(low, Ordering::Release);
+    }
+
+    /// Makes a neighbour leave: the program finds it no more, and whoever names it meets nobody.
+    pub fn leave(&self) {
+        let (Self([first, second]), LastHop([leaving, nobody])) = (self, LastHop::LEAVING);
+        // Nobody stands there before the number stops being the neighbour's.
+        second.store(nobody, Ordering::SeqCst);
+        first.store(leaving, Ordering::SeqCst);
+    }
+
+    /// Frees an entry that has [left](Self::leave).
+    pub fn free(&self) {
+        let Self([first, _]) = self;
+        first.store(0, Ordering::SeqCst);
+    }
 }
 
 const _: () = assert!(size_of::<LastHop>() == 16);

@@ -33,6 +33,8 @@ pub use conn_state::ConnState;
 pub use counters::{Counter, RealCounters};
 pub use flow_key::FlowKey;
 pub use hop::PeerHop;
+#[cfg(not(target_arch = "bpf"))]
+pub use last_hop::SharedHop;
 pub use last_hop::{LAST_HOPS, LastHop};
 pub use overflow::OVERFLOWS;
 pub use real::{Method, Real, RealKey, RealState};

@@ -11,6 +11,7 @@ use lb_common::{
 use crate::{
     api::types::Connection,
     datapath::{Clock, FlowTable},
+    last_hops::Used,
 };
 
 /// Connections of a real server, as `ipvsadm -Ln` counts them.
@@ -23,12 +24,14 @@ pub struct Counts {
 }
 
 /// The flow table at a glance.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Survey {
     /// Counts by real server slot; one without connections is absent.
     pub counts: BTreeMap<u32, Counts>,
     /// Entries that were forgotten: expired, or of a real server that is gone.
     pub forgotten: u64,
+    /// The last hops that connections name.
+    pub last_hops: Used,
 }
 
 /// Counts connections, and forgets those that are due.
@@ -36,8 +39,10 @@ pub fn survey(table: &dyn FlowTable, clock: &Clock) -> Survey {
     let mut owners = Owners::new(table);
     let mut counts = vec![Counts::default(); 1 << 16];
     let mut forgotten = 0;
+    let mut last_hops = Used::default();
     for bucket in table.buckets() {
         for (way, key, meta) in bucket.entries() {
+            last_hops.add(meta.hop());
             if clock.timeouts.remaining(meta, clock.now) > 0 && owners.owns(key, meta) {
                 if let Some(counts) = counts.get_mut(usize::from(key.real())) {
                     if meta.state().is_active() { counts.active += 1 } else { counts.inactive += 1 }
@@ -49,7 +54,7 @@ pub fn survey(table: &dyn FlowTable, clock: &Clock) -> Survey {
         }
     }
     let counts = (0..).zip(counts).filter(|(_, counts)| *counts != Counts::default()).collect();
-    Survey { counts, forgotten }
+    Survey { counts, forgotten, last_hops }
 }
 
 /// How many entries are in use.
@@ -138,7 +143,8 @@ mod tests {
         enter(&table, 1, IPPROTO_TCP, ConnState::Established);
         let timeout = at(NOW).timeouts.0[ConnState::Established as usize];
         assert_eq!(survey(&table, &at(NOW + timeout - 1)).forgotten, 0);
-        assert_eq!(survey(&table, &at(NOW + timeout)), Survey { counts: BTreeMap::new(), forgotten: 1 });
+        let survey = survey(&table, &at(NOW + timeout));
+        assert_eq!((survey.counts, survey.forgotten), (BTreeMap::new(), 1));
         assert_eq!(entries(&table), 0);
     }
 
@@ -176,7 +182,8 @@ mod tests {
         for phase in [Phase::Claimed, Phase::Pending] {
             let bucket = &table.buckets()[0];
             assert!(bucket.exchange(1, bucket.meta(1), meta.in_phase(phase)));
-            assert_eq!(survey(&table, &at(NOW + 1_000_000)), Survey::default());
+            let survey = survey(&table, &at(NOW + 1_000_000));
+            assert_eq!((survey.counts, survey.forgotten), (BTreeMap::new(), 0));
         }
     }
 

@@ -23,7 +23,7 @@ mod verifier;
 use std::{collections::BTreeMap, sync::Arc};
 
 use lb_common::{
-    Counter, LastHop, Real, RealCounters, Reason, RouterRole, ServiceKey,
+    Counter, Real, RealCounters, Reason, RouterRole, ServiceKey, SharedHop,
     flow_table::{STAMP_SHIFT, Shared, Stamp, Timeouts},
 };
 
@@ -126,8 +126,8 @@ pub trait FlowTable: Send + Sync {
     /// A real server's slot as it is installed now; `None` where there is no such slot.
     fn real(&self, index: u16) -> Option<Real>;
 
-    /// An entry of the table of last hops.
-    fn last_hop(&self, index: u16) -> LastHop;
+    /// The table of last hops, which the program adds to meanwhile.
+    fn last_hops(&self) -> &[SharedHop];
 
     /// The clock that entries are stamped with.
     ///

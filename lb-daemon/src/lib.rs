@@ -15,6 +15,7 @@ pub mod datapath;
 pub mod director;
 pub mod ha;
 pub mod health;
+pub mod last_hops;
 #[cfg(test)]
 mod namespace;
 pub mod netlink;

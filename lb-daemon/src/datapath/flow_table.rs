@@ -4,7 +4,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya::maps::MapData;
 use lb_common::{
-    LastHop, Real,
+    Real, SharedHop,
     flow_table::{Shared, Stamp, Timeouts},
     map,
 };
@@ -15,7 +15,7 @@ use super::{Clock, Error, FlowTable, globals, mapped::Mapped, maps::failed, pins
 pub(super) struct KernelFlowTable {
     buckets: Mapped<Shared>,
     reals: Mapped<Real>,
-    last_hops: Mapped<LastHop>,
+    last_hops: Mapped<SharedHop>,
     clock: OwnedFd,
 }
 
@@ -43,8 +43,8 @@ impl FlowTable for KernelFlowTable {
         self.reals.read(index.into())
     }
 
-    fn last_hop(&self, index: u16) -> LastHop {
-        self.last_hops.read(index.into()).unwrap_or_default()
+    fn last_hops(&self) -> &[SharedHop] {
+        self.last_hops.values()
     }
 
     fn clock(&self) -> Result<Clock, Error> {

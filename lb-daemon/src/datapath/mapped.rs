@@ -3,7 +3,7 @@
 use std::{io, marker::PhantomData, os::fd::BorrowedFd};
 
 use lb_common::{
-    LastHop, Real,
+    LastHop, Real, SharedHop,
     flow_table::{RawBucket, Shared},
 };
 use memmap2::{MmapOptions, MmapRaw};
@@ -16,6 +16,8 @@ pub(super) unsafe trait Concurrent: Sync {}
 
 // SAFETY: atomics alone, as large as a bucket of the map.
 unsafe impl Concurrent for Shared {}
+// SAFETY: atomics alone, as large as an entry of the map.
+unsafe impl Concurrent for SharedHop {}
 
 /// The values of a map that was made with `BPF_F_MMAPABLE`.
 pub(super) struct Mapped<T> {
@@ -61,4 +63,4 @@ impl<T: Concurrent> Mapped<T> {
 
 // The kernel rounds the size of an array's value up to eight bytes.
 const _: () = assert!(size_of::<RawBucket>().is_multiple_of(8) && size_of::<Real>().is_multiple_of(8));
-const _: () = assert!(size_of::<LastHop>().is_multiple_of(8));
+const _: () = assert!(size_of::<SharedHop>() == size_of::<LastHop>());

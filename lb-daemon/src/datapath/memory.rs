@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use lb_common::{Counter, LastHop, Real, RealCounters, Reason, ServiceKey, flow_table::Shared};
+use lb_common::{Counter, Real, RealCounters, Reason, ServiceKey, SharedHop, flow_table::Shared};
 
 use super::{Clock, Datapath, Error, FlowTable, Op};
 use crate::tables::Tables;
@@ -15,10 +15,13 @@ use crate::tables::Tables;
 pub struct MemoryDatapath {
     state: Arc<Mutex<State>>,
     buckets: Arc<[Shared; BUCKETS]>,
+    last_hops: Arc<[SharedHop; LAST_HOPS]>,
 }
 
 /// Buckets of its flow table.
 const BUCKETS: usize = 16;
+/// Entries of its table of last hops.
+const LAST_HOPS: usize = 8;
 
 /// The maps, open to whoever plays the program.
 #[derive(Clone, Debug, Default)]
@@ -31,8 +34,6 @@ pub struct State {
     pub reasons: BTreeMap<Reason, Counter>,
     /// Counters by real server.
     pub real_counters: BTreeMap<u32, RealCounters>,
-    /// The table of last hops.
-    pub last_hops: BTreeMap<u16, LastHop>,
     /// The clock.
     pub clock: Clock,
     /// How the program is attached.
@@ -111,8 +112,8 @@ impl FlowTable for MemoryDatapath {
         self.state().tables.reals.get(&index.into()).copied()
     }
 
-    fn last_hop(&self, index: u16) -> LastHop {
-        self.state().last_hops.get(&index).copied().unwrap_or_default()
+    fn last_hops(&self) -> &[SharedHop] {
+        self.last_hops.as_slice()
     }
 
     fn clock(&self) -> Result<Clock, Error> {

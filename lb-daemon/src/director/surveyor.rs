@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::{
-    connections::{self, Counts},
+    connections::{self, Counts, Survey},
     datapath::{Error, FlowTable},
+    last_hops,
 };
 
 /// Connections by real server slot.
@@ -38,16 +39,18 @@ impl Surveyor {
     }
 }
 
-/// Counts connections and forgets what is due.
+/// Counts connections and forgets what is due, also the neighbours that no connection needs.
 fn survey(table: &dyn FlowTable) -> Result {
-    Ok(connections::survey(table, &table.clock()?).counts)
+    let Survey { counts, last_hops, .. } = connections::survey(table, &table.clock()?);
+    last_hops::sweep(table.last_hops(), &last_hops);
+    Ok(counts)
 }
 
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
     use lb_common::{
-        ConnState, IPPROTO_TCP, LastHop, Real, RealState,
+        ConnState, IPPROTO_TCP, Real, RealState, SharedHop,
         flow_table::{Bucket as _, Client, Key, Meta, Phase, Shared, Stamp},
     };
 
@@ -96,8 +99,8 @@ mod tests {
             self.0.real(index)
         }
 
-        fn last_hop(&self, index: u16) -> LastHop {
-            self.0.last_hop(index)
+        fn last_hops(&self) -> &[SharedHop] {
+            self.0.last_hops()
         }
 
         fn clock(&self) -> std::result::Result<Clock, Error> {

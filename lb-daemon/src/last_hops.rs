@@ -1,0 +1,88 @@
+//! The table of last hops is kept from filling up. The program adds the neighbours that clients' packets come from; here those
+//! leave that no connection names.
+
+use lb_common::{LAST_HOPS, LastHop, SharedHop};
+
+/// Numbers of last hops that connections name.
+#[derive(Clone, Debug)]
+pub struct Used(Vec<bool>);
+
+impl Default for Used {
+    fn default() -> Self {
+        Self(vec![false; LAST_HOPS])
+    }
+}
+
+impl Used {
+    /// Adds a number.
+    pub fn add(&mut self, number: u16) {
+        if let Some(used) = self.0.get_mut(usize::from(number)) {
+            *used = true;
+        }
+    }
+
+    fn contains(&self, number: usize) -> bool {
+        self.0.get(number).copied().unwrap_or(false)
+    }
+}
+
+/// Frees entries, once more than half of the table is taken. `used` is what a survey of the flow table has just found.
+///
+/// In two steps, at least a survey apart: a neighbour leaves, so that no new connection gets its number, and its entry is
+/// free only when none has got it just before. One that has asks the routing table meanwhile, until its client's next packet.
+pub fn sweep(hops: &[SharedHop], used: &Used) {
+    let taken = hops.iter().filter(|hop| hop.read() != LastHop::default()).count();
+    let crowded = taken * 2 > hops.len();
+    for (number, hop) in hops.iter().enumerate().filter(|(number, _)| !used.contains(*number)) {
+        if hop.read() == LastHop::LEAVING {
+            hop.free();
+        } else if crowded && hop.read().is_known() {
+            hop.leave();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_with_room_is_left_alone() {
+        let hops = table(4);
+        sweep(&hops, &Used::default());
+        assert_eq!(known(&hops), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn neighbours_that_nobody_names_leave_before_they_are_forgotten() {
+        let hops = table(6);
+        let mut used = Used::default();
+        used.add(2);
+        sweep(&hops, &used);
+        assert_eq!(known(&hops), [2]);
+        assert_eq!(free(&hops), 2, "nobody takes the place of one that is leaving");
+        // A connection was made in the moment before.
+        used.add(5);
+        sweep(&hops, &used);
+        assert_eq!((known(&hops), free(&hops)), (vec![2], 6));
+        sweep(&hops, &Used::default());
+        assert_eq!((known(&hops), free(&hops)), (vec![2], 7), "it has gone on by another number");
+    }
+
+    /// A table of eight with `taken` neighbours, from number 1 on.
+    fn table(taken: u32) -> Vec<SharedHop> {
+        let hops: Vec<SharedHop> = (0..8).map(|_| SharedHop::default()).collect();
+        for (hop, ifindex) in hops[1..].iter().zip(1..=taken) {
+            hop.set(LastHop::new(ifindex, [2; 6], [6; 6]));
+        }
+        hops
+    }
+
+    fn known(hops: &[SharedHop]) -> Vec<usize> {
+        (0..hops.len()).filter(|number| hops[*number].read().is_known()).collect()
+    }
+
+    fn free(hops: &[SharedHop]) -> usize {
+        hops.iter().filter(|hop| hop.read() == LastHop::default()).count()
+    }
+}
