@@ -1,6 +1,9 @@
 //! The `lbd.toml` of the lab's routers, as typed values.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -18,6 +21,8 @@ pub struct Config {
     pub vip: Vec<Vip>,
     /// `[[service]]`
     pub service: Vec<Service>,
+    /// `[limits]`, where they are not the defaults.
+    pub limits: BTreeMap<&'static str, u64>,
     /// `[daemon]`
     pub daemon: Daemon,
 }
@@ -166,6 +171,7 @@ impl Config {
                 Service::echo(Part::NatServer),
                 Service::echo(Part::DirectServer),
             ],
+            limits: BTreeMap::new(),
             daemon: Daemon { pin_dir: folder.join("bpf"), socket: folder.join("lbd.sock") },
         }
     }
