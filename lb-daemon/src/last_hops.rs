@@ -33,7 +33,8 @@ impl Used {
 pub fn sweep(hops: &[SharedHop], used: &Used) {
     let taken = hops.iter().filter(|hop| hop.read() != LastHop::default()).count();
     let crowded = taken * 2 > hops.len();
-    for (number, hop) in hops.iter().enumerate().filter(|(number, _)| !used.contains(*number)) {
+    let unused = hops.iter().enumerate().filter(|(number, _)| !used.contains(*number));
+    for (_, hop) in unused {
         if hop.read() == LastHop::LEAVING {
             hop.free();
         } else if crowded && hop.read().is_known() {

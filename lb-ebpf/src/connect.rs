@@ -6,11 +6,12 @@ use lb_common::{
 };
 
 use crate::{
-    ctx::Frame,
+    ctx::{Frame, hidden},
     flows,
     hop::Hop,
     last_hops, log,
     maps::REALS,
+    overflow,
     packet::Packet,
     peer::Peer,
     schedule::Slots,
@@ -21,10 +22,35 @@ use crate::{
 /// client uses the same port towards two services of one real server.
 const MAX_ATTEMPTS: u32 = 8;
 
-/// Chooses a real server for the packet's connection and remembers it; its index and value.
+/// Why a slot may be passed over, but for its real server not being up.
+const REFUSED: [Reason; 3] = [Reason::NoNextHop, Reason::OtherVlan, Reason::PortConflict];
+/// All bits of their numbers.
+const REFUSALS: usize = 31;
+
+/// Why a packet got no real server.
+#[derive(Clone, Copy)]
+pub(crate) enum Failure {
+    /// `NoServer`, `NoNextHop`, `OtherVlan`, `PortConflict`, `FlowTableFull`, `Contended`, `BadTable`.
+    Refused(Reason),
+    /// It opens no connection, and is of none that was forwarded without an entry.
+    NotOurs,
+    /// There is no room for the connection, which direct routing can do without; but its real server was chosen in turn, and
+    /// no later packet would find that one again. Next time it is chosen by hash.
+    Again,
+}
+
+impl From<Reason> for Failure {
+    #[inline(always)]
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+/// Chooses a real server for the packet's connection and remembers it; its index and value. Where the flow table has no
+/// room, direct routing does without: the real server knows its connections.
 ///
 /// # Errors
-/// `NoServer`, `NoNextHop`, `OtherVlan`, `PortConflict`, `FlowTableFull`, `Contended`, `BadTable`.
+/// See [`Failure`].
 #[inline(always)]
 pub(crate) fn connect(
     frame: &Frame,
@@ -32,17 +58,30 @@ pub(crate) fn connect(
     service: &Service,
     peer: &Peer,
     now: Stamp,
-) -> Result<(u32, &'static Real), Reason> {
-    let (index, real) = choose(frame, packet, service, now)?;
+) -> Result<(u32, &'static Real), Failure> {
+    let is_hashed = overflow::is_recent(&packet.key, now);
+    let (index, real) = choose(frame, packet, service, is_hashed, now)?;
+    let is_direct = real.method == Method::Direct as u8;
+    if !packet.opens() && !is_direct {
+        return Err(Failure::NotOurs);
+    }
     match remember(frame, packet, (index, real), peer, now) {
         Ok(()) => {
             log::connection(&packet.key, index);
             Ok((index, real))
         }
-        Err(Refusal::Full) => Err(Reason::FlowTableFull),
+        Err(Refusal::Full) if is_direct && is_hashed => {
+            overflow::note(&packet.key, now);
+            Ok((index, real))
+        }
+        Err(Refusal::Full) if is_direct => {
+            overflow::note(&packet.key, now);
+            Err(Failure::Again)
+        }
+        Err(Refusal::Full) => Err(Failure::Refused(Reason::FlowTableFull)),
         Err(Refusal::Rival) => match flows::of_client(&packet.key, now) {
             Some(other) => Ok((other.index, other.real)),
-            None => Err(Reason::Contended),
+            None => Err(Failure::Refused(Reason::Contended)),
         },
     }
 }
@@ -53,34 +92,41 @@ fn choose(
     frame: &Frame,
     packet: &Packet,
     service: &Service,
+    is_hashed: bool,
     now: Stamp,
 ) -> Result<(u32, &'static Real), Reason> {
-    let slots = Slots::new(service, packet.key.source)?;
+    let slots = if is_hashed {
+        Slots::hashed(service, &packet.key)?
+    } else {
+        Slots::new(service, packet.key.source)?
+    };
     let (client, protocol) = (packet.key.from(), packet.key.protocol);
     let is_known = flows::knows(client, protocol);
-    let mut refusal = Reason::NoServer;
+    let mut refusal = Reason::NoServer as usize;
     for attempt in 0..MAX_ATTEMPTS {
         let index = slots.real(attempt)?;
+        // The verifier would walk each attempt once for each way that the ones before may have failed.
+        refusal = hidden(refusal, index as usize & REFUSALS) & REFUSALS;
         let real = REALS.get(index).ok_or(Reason::BadTable)?;
         // A ring that was replaced twice in the meantime may name anybody.
         if real.state != RealState::Up as u8 || real.service != service.id {
             continue;
         }
         if real.ifindex == 0 {
-            refusal = Reason::NoNextHop;
+            refusal = Reason::NoNextHop as usize;
             continue;
         }
         if let Err(reason) = Hop::of_real(real).check_vlan(frame, packet) {
-            refusal = reason;
+            refusal = reason as usize;
             continue;
         }
         if is_known && flows::is_taken(client, protocol, index, now) {
-            refusal = Reason::PortConflict;
+            refusal = Reason::PortConflict as usize;
             continue;
         }
         return Ok((index, real));
     }
-    Err(refusal)
+    Err(REFUSED.into_iter().find(|reason| *reason as usize == refusal).unwrap_or(Reason::NoServer))
 }
 
 /// Inserts the connection into the flow table.

@@ -18,6 +18,8 @@ mod bytes;
 mod checksum;
 #[cfg(target_arch = "bpf")]
 mod connect;
+#[cfg(any(target_arch = "bpf", test))]
+mod connection_hash;
 #[cfg(target_arch = "bpf")]
 mod count;
 #[cfg(target_arch = "bpf")]
@@ -40,6 +42,8 @@ mod log;
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod outcome;
+#[cfg(target_arch = "bpf")]
+mod overflow;
 #[cfg(any(target_arch = "bpf", test))]
 mod packet;
 #[cfg(any(target_arch = "bpf", test))]
@@ -99,7 +103,14 @@ mod entry {
         let mut frame = Frame::new(&ctx);
         match parse::parse(&frame) {
             Ok(packet) => {
-                let outcome = unknown::process(&mut frame, &packet, flows::now());
+                let outcome = match unknown::process(&mut frame, &packet, flows::now()) {
+                    Some(outcome) => outcome,
+                    None => {
+                        // SAFETY: as in `lb`. Not for ever: what is to be done in another way is noted.
+                        unsafe { PROGRAMS.tail_call(&ctx, tail::NO_CONNECTION) };
+                        Err(Reason::BadTable)
+                    }
+                };
                 finish(&frame, Some(&packet.key), outcome, packet.frame_length)
             }
             Err(reason) => finish(&frame, None, Err(reason), frame.length()),

@@ -2,7 +2,7 @@
 
 use lb_common::FlowKey;
 #[cfg(target_arch = "bpf")]
-use lb_common::LastHop;
+use lb_common::{IPPROTO_UDP, LastHop};
 
 /// A TCP or UDP packet over IPv4, as its headers describe it. Every offset counts from the start of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,12 @@ pub(crate) struct Packet {
 
 #[cfg(target_arch = "bpf")]
 impl Packet {
+    /// Whether it may be the first of a connection.
+    #[inline(always)]
+    pub(crate) const fn opens(&self) -> bool {
+        self.key.protocol == IPPROTO_UDP || self.flags.opens()
+    }
+
     /// The neighbour on interface `ingress` that it came from.
     #[inline(always)]
     pub(crate) const fn last_hop(&self, ingress: u32) -> LastHop {

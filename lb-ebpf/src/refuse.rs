@@ -17,17 +17,11 @@ use crate::{
 
 /// Answers the packet with RST and counts `reason`; a packet that has no answer is dropped for `otherwise`.
 #[inline(always)]
-pub(crate) fn refuse(
-    frame: &mut Frame,
-    packet: &Packet,
-    peer: &Peer,
-    reason: Reason,
-    otherwise: Reason,
-) -> Outcome {
+pub(crate) fn refuse(frame: &mut Frame, packet: &Packet, reason: Reason, otherwise: Reason) -> Outcome {
     if packet.key.protocol != IPPROTO_TCP {
         return Err(otherwise);
     }
-    let hop = match peer {
+    let hop = match Peer::of(frame, &packet.macs)? {
         // The way back leads to the client, not to the router that passed its packet on.
         Peer::Sender => Hop::by_route(frame, packet.key.destination, packet.key.source).ok_or(otherwise)?,
         Peer::Reachable(_) | Peer::Unknown => Hop::back(frame.ingress(), packet),

@@ -5,9 +5,10 @@ use core::{
     intrinsics::{AtomicOrdering, atomic_xadd},
 };
 
-use lb_common::{RING_SLOTS, Reason, Scheduler, Service};
+use lb_common::{FlowKey, RING_SLOTS, Reason, Scheduler, Service};
 
 use crate::{
+    connection_hash,
     maps::{POSITIONS, RINGS},
     source_hash,
 };
@@ -39,6 +40,17 @@ impl<'a> Slots<'a> {
             Scheduler::SourceHash => Some(source_hash::bucket(client)),
         };
         Ok(Self { service, bucket })
+    }
+
+    /// The slots of `service` for the connection with `key`, the same for each of its packets whatever the scheduler is.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    #[inline(always)]
+    pub(crate) fn hashed(service: &'a Service, key: &FlowKey) -> Result<Self, Reason> {
+        let slots = Self::new(service, key.source)?;
+        let bucket = slots.bucket.or(Some(connection_hash::bucket(key)));
+        Ok(Self { bucket, ..slots })
     }
 
     /// The real server in the slot of try number `attempt`, counted from 0.

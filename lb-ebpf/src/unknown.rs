@@ -1,49 +1,59 @@
 //! The way of a packet of no known connection: a new connection, the second chance at the peer, or a refusal.
 
-use lb_common::{
-    FlowKey, IPPROTO_TCP, IPPROTO_UDP, RealKey, Reason, RouterRole, Service, ServiceKey, flow_table::Stamp,
-};
+use lb_common::{FlowKey, IPPROTO_TCP, RealKey, Reason, RouterRole, Service, ServiceKey, flow_table::Stamp};
 
 use crate::{
-    connect::connect,
+    connect::{Failure, connect},
     count,
     ctx::Frame,
     forward,
     maps::{LOCALS, REAL_KEYS, ROUTER, SERVICES},
-    outcome::Outcome,
+    outcome::{Outcome, Sent},
+    overflow,
     packet::Packet,
     peer::{self, Peer},
     refuse::refuse,
 };
 
-/// Decides about a packet and rewrites it accordingly.
+/// Decides about a packet and rewrites it accordingly; `None` where it is to be asked once more.
 #[inline(always)]
-pub(crate) fn process(frame: &mut Frame, packet: &Packet, now: Stamp) -> Outcome {
+pub(crate) fn process(frame: &mut Frame, packet: &Packet, now: Stamp) -> Option<Outcome> {
     match service(&packet.key) {
-        Some(service) => for_service(frame, packet, &service, now),
-        None => for_nobody(frame, packet),
+        Some(service) => match for_service(frame, packet, &service, now) {
+            Ok(sent) => Some(Ok(sent)),
+            Err(Failure::Refused(Reason::NoServer)) => {
+                Some(refuse(frame, packet, Reason::NoServerReset, Reason::NoServer))
+            }
+            Err(Failure::Refused(reason)) => Some(Err(reason)),
+            Err(Failure::NotOurs) => {
+                Some(refuse(frame, packet, Reason::UnknownReset, Reason::UnknownDropped))
+            }
+            Err(Failure::Again) => None,
+        },
+        None => Some(for_nobody(frame, packet)),
     }
 }
 
 /// A packet for a virtual service, of no known connection.
 #[inline(always)]
-fn for_service(frame: &mut Frame, packet: &Packet, service: &Service, now: Stamp) -> Outcome {
+fn for_service(frame: &mut Frame, packet: &Packet, service: &Service, now: Stamp) -> Result<Sent, Failure> {
     let peer = Peer::of(frame, &packet.macs)?;
     let is_active = role()? == RouterRole::Active;
-    let opens = packet.key.protocol == IPPROTO_UDP || packet.flags.opens();
     // What the peer passes on to a standby it has not scheduled itself: for a moment of a handover both are standby, and
     // to refuse the connection then would be the only failure that a client sees of it.
     let is_ours = is_active || matches!(peer, Peer::Sender);
-    if is_ours && opens {
-        return for_new_connection(frame, packet, service, &peer, now);
+    // A packet of a connection that stands, but not in the table: it found no room there.
+    if is_ours && (packet.opens() || overflow::is_recent(&packet.key, now)) {
+        match for_new_connection(frame, packet, service, &peer, now) {
+            Err(Failure::NotOurs) => {}
+            outcome => return outcome,
+        }
     }
     match peer {
-        Peer::Reachable(hop) => peer::second_chance(frame, &hop),
+        Peer::Reachable(hop) => Ok(peer::second_chance(frame, &hop)?),
         // A standby without a peer: nobody should address it, and the kernel may know better.
-        Peer::Unknown if !is_active => Err(Reason::NotOurs),
-        Peer::Unknown | Peer::Sender => {
-            refuse(frame, packet, &peer, Reason::UnknownReset, Reason::UnknownDropped)
-        }
+        Peer::Unknown if !is_active => Err(Failure::Refused(Reason::NotOurs)),
+        Peer::Unknown | Peer::Sender => Err(Failure::NotOurs),
     }
 }
 
@@ -55,16 +65,15 @@ fn for_new_connection(
     service: &Service,
     peer: &Peer,
     now: Stamp,
-) -> Outcome {
+) -> Result<Sent, Failure> {
     forward::check_ttl(packet)?;
-    match connect(frame, packet, service, peer, now) {
-        Ok((index, real)) => {
-            count::connection(index, packet.total_length);
-            forward::to_real(frame, packet, real)
-        }
-        Err(Reason::NoServer) => refuse(frame, packet, peer, Reason::NoServerReset, Reason::NoServer),
-        Err(reason) => Err(reason),
+    let (index, real) = connect(frame, packet, service, peer, now)?;
+    if packet.opens() {
+        count::connection(index, packet.total_length);
+    } else {
+        count::to_real(index, packet.total_length);
     }
+    Ok(forward::to_real(frame, packet, real)?)
 }
 
 /// A packet for an address and port that are no service of ours.

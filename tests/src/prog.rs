@@ -10,8 +10,8 @@ use aya::{
     programs::{ProgramInfo, TestRun as _, TestRunOptions, Xdp, xdp::XdpMode},
 };
 use lb_common::{
-    AddressFilter, Counter, FILTER_WORDS, LastHop, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason,
-    Ring, RouterRole, RouterState, Service, ServiceKey,
+    AddressFilter, Counter, FILTER_WORDS, LastHop, OVERFLOWS, PeerHop, RING_SLOTS, Real, RealCounters,
+    RealKey, Reason, Ring, RouterRole, RouterState, Service, ServiceKey,
     flow_table::{Client, HashKey, Key, Meta, Places, RawBucket, RawEntry, Stamp, bucket_count},
     map, program,
 };
@@ -156,6 +156,9 @@ impl Program {
         for bucket in 0..bucket_count(FLOWS) {
             self.array(map::FLOWS)?.set(bucket, RawBucket::default(), 0)?;
         }
+        for entry in 0..OVERFLOWS as u32 {
+            self.array(map::OVERFLOWS)?.set(entry, 0_u32, 0)?;
+        }
         self.array(map::ADDRESSES)?.set(0, AddressFilter::EMPTY, 0)?;
         self.empty::<u32, PeerHop>(map::PEER_HOPS)?;
         self.empty::<[u8; 4], u8>(map::LOCALS)?;
@@ -298,9 +301,10 @@ impl Program {
         Ok(map.set(flow.bucket, raw, 0)?)
     }
 
-    /// Where the program looks first for a connection.
-    pub fn first_bucket(client: Client, protocol: u8) -> u32 {
-        Places::of(client, protocol, &HASH_KEY, bucket_count(FLOWS)).first
+    /// The two buckets in which the program looks for a connection, in that order.
+    pub fn buckets(client: Client, protocol: u8) -> [u32; 2] {
+        let Places { first, second } = Places::of(client, protocol, &HASH_KEY, bucket_count(FLOWS));
+        [first, second]
     }
 
     /// The time of the flow table.

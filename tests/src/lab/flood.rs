@@ -89,9 +89,8 @@ mod tests {
 
     #[test]
     fn seeds_make_different_floods() {
-        let flood = |seed| {
-            Flood::new(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1), [[0; 6]; 2], 1, 3, seed).frames
-        };
+        let flood =
+            |seed| Flood::new(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1), [[0; 6]; 2], 1, 3, seed).frames;
         assert_eq!(flood(1), flood(1));
         assert_ne!(flood(1), flood(2));
         assert_eq!(flood(1)[0].len(), 14 + 20 + 24);

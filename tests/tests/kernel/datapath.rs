@@ -7,6 +7,7 @@ mod flows;
 mod garbage;
 mod nat;
 mod object;
+mod overflow;
 mod parse;
 mod schedule;
 mod unknown;

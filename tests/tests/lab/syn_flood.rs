@@ -109,7 +109,10 @@ fn assert_new_connections(lab: &Lab) {
     let connected = start.elapsed();
     until("bytes on every new connection", LIMIT, || Ok(new.received().iter().all(|bytes| *bytes > 0)))
         .unwrap();
-    println!("{DOWNLOADS} new connections after {connected:.1?}, bytes on each after {:.1?}", start.elapsed());
+    println!(
+        "{DOWNLOADS} new connections after {connected:.1?}, bytes on each after {:.1?}",
+        start.elapsed()
+    );
     wait_established(lab, 2 * DOWNLOADS);
     new.finish().unwrap();
 }

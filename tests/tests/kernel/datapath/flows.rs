@@ -22,7 +22,7 @@ fn timeouts() -> Timeouts {
 fn remember(world: &mut World, state: ConnState, age: u32) {
     let seen = Stamp::new(world.program.now().unwrap().number().wrapping_sub(age));
     let meta = Meta::new(IPPROTO_TCP, state, seen, GENERATION, HOP).in_phase(Phase::Live);
-    let bucket = Program::first_bucket(flow_client(), IPPROTO_TCP);
+    let [bucket, _] = Program::buckets(flow_client(), IPPROTO_TCP);
     let flow = Flow { bucket, way: 0, key: Key::new(flow_client(), 1), meta };
     world.program.set_last_hop(HOP, LastHop::new(world.public, CLIENT_MAC, PUBLIC_MAC)).unwrap();
     world.program.set_flow(&flow).unwrap();
