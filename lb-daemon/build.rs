@@ -25,7 +25,7 @@ fn main() {
 fn build() -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let ebpf_crate = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../lb-ebpf");
-    let object = builder::build(&ebpf_crate, &out.join("ebpf-target"))?;
+    let object = builder::build(&ebpf_crate, "lb", &out.join("ebpf-target"))?;
     fs::copy(&object, out.join("lb.o")).map_err(|error| format!("{}: {error}", object.display()))?;
     Ok(())
 }

@@ -73,8 +73,8 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Builds the object below `target_dir` and returns its path. Warnings go to standard error.
-pub(crate) fn build(ebpf_crate: &Path, target_dir: &Path) -> Result<PathBuf, String> {
+/// Builds the object `binary` of a crate below `target_dir` and returns its path. Warnings go to standard error.
+pub(crate) fn build(ebpf_crate: &Path, binary: &str, target_dir: &Path) -> Result<PathBuf, String> {
     let compiler = find_compiler()?;
     let output = command(&compiler, "build", ebpf_crate, target_dir)?
         .arg("--quiet")
@@ -87,7 +87,7 @@ pub(crate) fn build(ebpf_crate: &Path, target_dir: &Path) -> Result<PathBuf, Str
         ));
     }
     eprint!("{said}");
-    Ok(target_dir.join(TARGET).join("release").join("lb"))
+    Ok(target_dir.join(TARGET).join("release").join(binary))
 }
 
 /// `cargo <subcommand>` on the XDP program, for the BPF target.

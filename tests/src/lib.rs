@@ -1,5 +1,6 @@
 //! Everything that needs a kernel: packet tables, the laboratory of network namespaces, the demo.
 
+pub mod bench;
 pub mod demo;
 pub mod lab;
 pub mod packet;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{
     Ebpf, EbpfLoader, Pod,
     maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues},
-    programs::{ProgramInfo, TestRun as _, TestRunOptions, Xdp, xdp::XdpMode},
+    programs::{ProgramFd, ProgramInfo, TestRun as _, TestRunOptions, Xdp, xdp::XdpMode},
 };
 use lb_common::{
     AddressFilter, Counter, FILTER_WORDS, LastHop, OVERFLOWS, PeerHop, RING_SLOTS, Real, RealCounters,
@@ -20,7 +20,7 @@ use lb_daemon::datapath::{globals::Globals, object::OBJECT, programs};
 /// Real servers that fit the small maps here.
 pub const REALS: u32 = 64;
 /// Rings that fit the small maps here.
-pub const RINGS: u32 = 8;
+pub const RINGS: u32 = 2 * SERVICES;
 /// Connections that fit the small maps here.
 pub const FLOWS: u32 = 1024;
 /// Services that fit the small maps here.
@@ -76,9 +76,26 @@ pub struct Flow {
     pub meta: Meta,
 }
 
+/// Sizes of the maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Real servers.
+    pub reals: u32,
+    /// Services.
+    pub services: u32,
+    /// Connections.
+    pub flows: u32,
+}
+
+impl Sizes {
+    /// Enough for a packet table.
+    pub const SMALL: Self = Self { reals: REALS, services: SERVICES, flows: FLOWS };
+}
+
 /// The loaded program.
 pub struct Program {
     ebpf: Ebpf,
+    sizes: Sizes,
 }
 
 impl Program {
@@ -95,23 +112,40 @@ impl Program {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_with_log_level(level: u8) -> Result<Self> {
-        let globals = Globals::new(bucket_count(FLOWS));
+        Self::load_with(Sizes::SMALL, level)
+    }
+
+    /// Loads the program with maps of these sizes, and with the log calls up to `level` of aya-log.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(sizes: Sizes, level: u8) -> Result<Self> {
+        let Sizes { reals, services, flows } = sizes;
+        let globals = Globals::new(bucket_count(flows));
         let mut loader = EbpfLoader::new();
         globals.set(&mut loader);
         let mut ebpf = loader
-            .map_max_entries(map::SERVICES, SERVICES)
-            .map_max_entries(map::REALS, REALS)
-            .map_max_entries(map::REAL_KEYS, REALS)
-            .map_max_entries(map::RINGS, RINGS)
-            .map_max_entries(map::POSITIONS, RINGS)
-            .map_max_entries(map::FLOWS, bucket_count(FLOWS))
-            .map_max_entries(map::REAL_COUNTERS, REALS)
+            .map_max_entries(map::SERVICES, services)
+            .map_max_entries(map::REALS, reals)
+            .map_max_entries(map::REAL_KEYS, reals)
+            .map_max_entries(map::RINGS, 2 * services)
+            .map_max_entries(map::POSITIONS, 2 * services)
+            .map_max_entries(map::FLOWS, bucket_count(flows))
+            .map_max_entries(map::REAL_COUNTERS, reals)
             .override_global("AYA_LOG_LEVEL", &level, true)
             .load(OBJECT)?;
         programs::load(&mut ebpf)?;
-        let mut program = Self { ebpf };
+        let mut program = Self { ebpf, sizes };
         program.array(map::HASH_KEY)?.set(0, HASH_KEY, 0)?;
         Ok(program)
+    }
+
+    /// A descriptor of the program that is attached to interfaces.
+    ///
+    /// # Errors
+    /// When there are no more descriptors.
+    pub fn fd(&self) -> Result<ProgramFd> {
+        Ok(self.xdp()?.fd()?.try_clone()?)
     }
 
     /// What the kernel says about the programs that packets meet.
@@ -153,9 +187,7 @@ impl Program {
     pub fn clear(&mut self) -> Result<()> {
         self.empty::<ServiceKey, Service>(map::SERVICES)?;
         self.empty::<RealKey, u32>(map::REAL_KEYS)?;
-        for bucket in 0..bucket_count(FLOWS) {
-            self.array(map::FLOWS)?.set(bucket, RawBucket::default(), 0)?;
-        }
+        self.clear_flows()?;
         for entry in 0..OVERFLOWS as u32 {
             self.array(map::OVERFLOWS)?.set(entry, 0_u32, 0)?;
         }
@@ -172,6 +204,19 @@ impl Program {
         self.zero_counters()
     }
 
+    /// Forgets every connection.
+    ///
+    /// # Errors
+    /// When the map cannot be written.
+    pub fn clear_flows(&mut self) -> Result<()> {
+        let buckets = bucket_count(self.sizes.flows);
+        let mut map = self.array(map::FLOWS)?;
+        for bucket in 0..buckets {
+            map.set(bucket, RawBucket::default(), 0)?;
+        }
+        Ok(())
+    }
+
     /// Sets every counter to zero.
     ///
     /// # Errors
@@ -183,8 +228,9 @@ impl Program {
             let zero = PerCpuValues::try_from(vec![Counter::default(); processors])?;
             reasons.set(*reason as u32, zero, 0)?;
         }
+        let count = self.sizes.reals;
         let mut reals = self.per_cpu::<RealCounters>(map::REAL_COUNTERS)?;
-        for index in 0..REALS {
+        for index in 0..count {
             let zero = PerCpuValues::try_from(vec![RealCounters::default(); processors])?;
             reals.set(index, zero, 0)?;
         }
@@ -278,7 +324,7 @@ impl Program {
     /// When the map cannot be read.
     pub fn flows(&mut self) -> Result<Vec<Flow>> {
         let mut flows = Vec::new();
-        for bucket in 0..bucket_count(FLOWS) {
+        for bucket in 0..bucket_count(self.sizes.flows) {
             let raw: RawBucket = self.array(map::FLOWS)?.get(&bucket, 0)?;
             for (way, entry) in raw.ways.into_iter().enumerate() {
                 let (key, meta) = (entry.key(), entry.meta());

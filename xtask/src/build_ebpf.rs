@@ -22,7 +22,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     setup::ensure_build()?;
     let compiler = builder::find_compiler().map_err(|error| anyhow!(error))?;
     println!("compiler  {compiler}");
-    let object = builder::build(&shell::root().join("lb-ebpf"), &shell::target_dir()?.join("ebpf"))
+    let object = builder::build(&shell::root().join("lb-ebpf"), "lb", &shell::target_dir()?.join("ebpf"))
         .map_err(|error| anyhow!(error))?;
     let object = object.canonicalize().with_context(|| object.display().to_string())?;
     println!("object    {}, {}", object.display(), report::bytes(fs::metadata(&object)?.len()));

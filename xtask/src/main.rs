@@ -2,6 +2,7 @@
 //!
 //! Two rules: whoever types one of these sees output within seconds, and every command may be run twice.
 
+mod bench;
 mod build_ebpf;
 #[path = "../../lb-ebpf/builder.rs"]
 mod builder;
@@ -29,6 +30,8 @@ enum Command {
     Test(test::Args),
     /// Show the main job on real packets, in network namespaces; needs root
     Demo(demo::Args),
+    /// Measure what a packet costs, as a multiple of what the kernel's own operations cost; needs root
+    Bench(bench::Args),
     /// Compare the formatting with rustfmt's, and run clippy for host and BPF
     Lint,
     /// Check the tree: sizes, docs, links, leftovers
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::BuildEbpf(args) => build_ebpf::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Lint => lint::run(),
         Command::Tidy => tidy::run(),
         Command::Ci => ci::run(),

@@ -1,0 +1,14 @@
+//! The bench: what each packet costs, as a multiple of what the kernel's own operations cost in the same run. `docs/bench.md`
+//! explains the method.
+
+pub mod chart;
+pub mod control;
+pub mod floor;
+pub mod harness;
+pub mod report;
+pub mod scenario;
+pub mod stats;
+pub mod world;
+
+#[path = "../bench-ebpf/src/run.rs"]
+mod run;

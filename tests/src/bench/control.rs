@@ -1,0 +1,216 @@
+//! What the daemon's side costs: a change, a large configuration, and the survey of a full flow table.
+
+use std::{collections::BTreeMap, fs, net::Ipv4Addr, time::Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+use lb_common::{
+    ConnState, IPPROTO_TCP, Method, Real, RealKey, RealState, RouterRole, Scheduler, ServiceKey,
+    flow_table::{Bucket as _, Client, HashKey, Key, Meta, Phase, Places, WAYS, bucket_count},
+};
+use lb_daemon::{
+    config::{BpfLog, Limits},
+    connections,
+    datapath::{
+        Datapath as _, Op,
+        kernel::{KernelDatapath, Settings},
+    },
+    reconcile::reconcile,
+    tables::{ServiceTable, Tables},
+};
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sched::{CloneFlags, unshare},
+};
+
+use super::{report::Step, stats::Figure};
+
+/// Services of the large configuration, and real servers of each.
+const SERVICES: u32 = 1 << 10;
+const REALS: u32 = 16;
+/// Connections of the full flow table.
+const FLOWS: u32 = 1 << 20;
+/// Repetitions of a change.
+const CHANGES: u32 = 1000;
+/// Repetitions of what takes longer.
+const SURVEYS: u32 = 20;
+
+/// One thing that is timed.
+#[derive(Clone, Copy)]
+pub struct Control {
+    /// Its name.
+    pub name: &'static str,
+    unit: &'static str,
+    goal: Option<f64>,
+    work: fn(&mut KernelDatapath) -> Result<Vec<f64>>,
+}
+
+/// All of them.
+pub const ALL: [Control; 5] = [
+    Control { name: "load 1 Ki services of 16 real servers", unit: "ms", goal: None, work: load },
+    Control { name: "replace the ring of one service", unit: "ms", goal: Some(0.1), work: ring },
+    Control { name: "change the weight of one real server", unit: "ms", goal: None, work: weight },
+    Control { name: "count 1 Mi flows", unit: "ms", goal: Some(20.0), work: count },
+    Control { name: "memory of the flow table for each flow", unit: "bytes", goal: Some(40.0), work: memory },
+];
+
+impl Control {
+    /// Its figure beside what it should be.
+    pub fn measured(&self, figure: Figure) -> Step {
+        Step { name: self.name.to_owned(), unit: self.unit.to_owned(), figure, goal: self.goal }
+    }
+
+    /// Does it, on a data plane of its own.
+    ///
+    /// # Errors
+    /// When the data plane refuses.
+    pub fn measure(&self) -> Result<Figure> {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
+        let folder = tempfile::tempdir()?;
+        let bpf = folder.path().join("bpf");
+        fs::create_dir(&bpf)?;
+        mount(Some("bpf"), &bpf, Some("bpf"), MsFlags::empty(), None::<&str>)?;
+        let settings = Settings {
+            pin_dir: bpf.join("lbd"),
+            limits: Limits { flows: FLOWS, services: SERVICES, reals: SERVICES * REALS },
+            bpf_log: BpfLog::Off,
+        };
+        let result = KernelDatapath::open(&settings, &BTreeMap::new())
+            .map_err(Into::into)
+            .and_then(|(mut datapath, _)| (self.work)(&mut datapath));
+        umount2(&bpf, MntFlags::MNT_DETACH)?;
+        Figure::of(result?).ok_or_else(|| anyhow!("{}: nothing was timed", self.name))
+    }
+}
+
+/// From empty maps to the large configuration.
+fn load(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
+    let tables = tables();
+    Ok(vec![timed(|| reconcile(datapath, &tables).map(drop))?])
+}
+
+fn ring(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
+    reconcile(datapath, &tables())?;
+    (0..CHANGES)
+        .map(|change| {
+            let mut service = service(7);
+            service.ring.rotate_left(change as usize % REALS as usize);
+            timed(|| datapath.apply(&Op::SetService(key(7), service)))
+        })
+        .collect()
+}
+
+/// What a change of weight comes to: the real server's entry, and the ring that it takes part in.
+fn weight(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
+    reconcile(datapath, &tables())?;
+    (0..CHANGES)
+        .map(|change| {
+            let weight = 1 + change % 9;
+            let mut table = service(7);
+            table.scheduler = Scheduler::WeightedRoundRobin;
+            let first = *table.ring.first().context("a ring")?;
+            table.ring.extend(std::iter::repeat_n(first, weight as usize));
+            let entry = Real { weight, ..real(7, 0) };
+            timed(|| {
+                datapath.apply(&Op::SetReal(index(7, 0), entry))?;
+                datapath.apply(&Op::SetService(key(7), table))
+            })
+        })
+        .collect()
+}
+
+fn count(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
+    reconcile(datapath, &tables())?;
+    let table = datapath.flow_table();
+    let clock = table.clock()?;
+    let buckets = table.buckets();
+    let mut left = FLOWS;
+    let secret = HashKey([1, 2, 3]);
+    for number in 0.. {
+        if left == 0 {
+            break;
+        }
+        let client = Client::new(Ipv4Addr::from(0x0b00_0000 + (number >> 14)).octets(), number as u16 & 0x3fff);
+        let Places { first, second } = Places::of(client, IPPROTO_TCP, &secret, u32::try_from(buckets.len())?);
+        let meta = Meta::new(IPPROTO_TCP, ConnState::Established, clock.now, 1, 1).in_phase(Phase::Live);
+        let key = Key::new(client, u16::try_from(number % (SERVICES * REALS))?);
+        let free = [first, second].into_iter().filter_map(|index| buckets.get(index as usize)).find_map(|bucket| {
+            (0..WAYS).find(|way| bucket.meta(*way) == Meta::FREE).map(|way| (bucket, way))
+        });
+        let Some((bucket, way)) = free else { continue };
+        bucket.store_key(way, key);
+        bucket.exchange(way, Meta::FREE, meta);
+        left -= 1;
+    }
+    let mut times = Vec::new();
+    for _ in 0..SURVEYS {
+        let start = Instant::now();
+        let survey = connections::survey(table.as_ref(), &clock);
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        let counted: u64 = survey.counts.values().map(|counts| counts.active).sum();
+        if counted != u64::from(FLOWS) {
+            return Err(anyhow!("{counted} of {FLOWS} connections counted"));
+        }
+    }
+    Ok(times)
+}
+
+fn memory(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
+    let bytes = size_of_val(datapath.flow_table().buckets());
+    debug_assert_eq!(bytes, bucket_count(FLOWS) as usize * 128);
+    Ok(vec![bytes as f64 / f64::from(FLOWS)])
+}
+
+/// Milliseconds that `work` takes.
+fn timed<E: Into<anyhow::Error>>(work: impl FnOnce() -> Result<(), E>) -> Result<f64> {
+    let start = Instant::now();
+    work().map_err(Into::into)?;
+    Ok(start.elapsed().as_secs_f64() * 1e3)
+}
+
+fn tables() -> Tables {
+    let all = || (0..SERVICES).flat_map(|id| (0..REALS).map(move |number| (id, number)));
+    Tables {
+        role: RouterRole::Active,
+        services: (0..SERVICES).map(|id| (key(id), service(id))).collect(),
+        reals: all().map(|(id, number)| (index(id, number), real(id, number))).collect(),
+        real_keys: all()
+            .map(|(id, number)| {
+                let Real { address, port, .. } = real(id, number);
+                (RealKey::new(IPPROTO_TCP, address, port), index(id, number))
+            })
+            .collect(),
+        ..Tables::default()
+    }
+}
+
+fn key(id: u32) -> ServiceKey {
+    ServiceKey::new(IPPROTO_TCP, Ipv4Addr::from(0xc612_0000 + id).octets(), 80)
+}
+
+const fn index(id: u32, number: u32) -> u32 {
+    id * REALS + number
+}
+
+fn service(id: u32) -> ServiceTable {
+    let ring = (0..REALS).map(|number| index(id, number) as u16).collect();
+    ServiceTable { id, scheduler: Scheduler::RoundRobin, ring, start: 0 }
+}
+
+fn real(id: u32, number: u32) -> Real {
+    let ServiceKey { address, port, .. } = key(id);
+    Real {
+        address: Ipv4Addr::from(0x0a00_0000 + index(id, number)).octets(),
+        port: 8080,
+        method: Method::Nat as u8,
+        state: RealState::Up as u8,
+        ifindex: 1,
+        generation: 1,
+        service: id,
+        weight: 1,
+        virtual_address: address,
+        virtual_port: port,
+        ..Real::default()
+    }
+}

@@ -1,0 +1,138 @@
+//! What the kernel's own operations cost here: the floors that a conventional balancer stands on.
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    harness::{Effort, FRAME_WORDS, Harness, IN_TURN, RANDOM, Run},
+    stats::Figure,
+};
+
+/// An operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Floor {
+    /// One look-up in an array.
+    Array,
+    /// One look-up in a hash of 256 keys of 12 bytes.
+    Hash,
+    /// One look-up in an LRU hash with 1,024 keys.
+    Lru,
+    /// One insert of a new key into a full LRU hash of 65,536.
+    LruInsert,
+    /// One look-up in a hash with 65,536 keys, at random.
+    Hash64Ki,
+    /// The same with 524,288 keys.
+    Hash512Ki,
+    /// A program that does nothing, beyond one that does nothing: the noise.
+    Empty,
+}
+
+impl Floor {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Array,
+        Self::Hash,
+        Self::Lru,
+        Self::LruInsert,
+        Self::Hash64Ki,
+        Self::Hash512Ki,
+        Self::Empty,
+    ];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Array => "array look-up",
+            Self::Hash => "hash look-up",
+            Self::Lru => "LRU look-up",
+            Self::LruInsert => "LRU insert",
+            Self::Hash64Ki => "hash look-up, 64 Ki keys at random",
+            Self::Hash512Ki => "hash look-up, 512 Ki keys at random",
+            Self::Empty => "empty program",
+        }
+    }
+
+    /// Measures it.
+    ///
+    /// # Errors
+    /// When an operation fails, or the kernel refuses.
+    pub fn measure(self, effort: Effort) -> Result<Figure> {
+        let mut harness = Harness::load()?;
+        match self {
+            Self::Array => eight(&mut harness, "array", None, 256, effort),
+            Self::Hash => eight(&mut harness, "hash", Some("hash_fill"), 32, effort),
+            Self::Lru => eight(&mut harness, "lru", Some("lru_fill"), 128, effort),
+            Self::LruInsert => {
+                // More keys than are inserted in all, so that each is new.
+                let mut run = Run { order: IN_TURN, ..run(1 << 30) };
+                harness.test(&harness.floor("lru_insert")?)?;
+                harness.run(run, 1 << 17)?;
+                let mut rounds = Vec::new();
+                for _ in 0..effort.rounds {
+                    run.first += 1 << 24;
+                    let one = Effort { rounds: 1, ..effort };
+                    rounds.push(harness.measure(run, one, || Ok(()))?);
+                }
+                median_round(rounds)
+            }
+            Self::Hash64Ki => random(&mut harness, 1 << 16, effort),
+            Self::Hash512Ki => random(&mut harness, 1 << 19, effort),
+            Self::Empty => {
+                harness.test(&harness.floor("empty")?)?;
+                harness.measure(run(1), effort, || Ok(()))
+            }
+        }
+    }
+}
+
+/// Frames of so many clients at random.
+fn run(clients: u64) -> Run {
+    Run {
+        frame: [0; FRAME_WORDS],
+        mask: clients - 1,
+        first: 0,
+        order: RANDOM,
+        target: 0,
+        is_reply: 0,
+        services: 0,
+    }
+}
+
+/// An operation of few nanoseconds: done eight times in one program and once in another.
+fn eight(
+    harness: &mut Harness,
+    name: &str,
+    fill: Option<&str>,
+    clients: u64,
+    effort: Effort,
+) -> Result<Figure> {
+    if let Some(fill) = fill {
+        harness.test(&harness.floor(fill)?)?;
+        harness.run(Run { order: IN_TURN, ..run(clients) }, u32::try_from(clients)?)?;
+    }
+    let mut measure = |times| {
+        harness.test(&harness.floor(&format!("{name}_{times}"))?)?;
+        harness.measure(run(clients), effort, || Ok(()))
+    };
+    Ok(Figure::one_of_eight(measure(1)?, measure(8)?))
+}
+
+/// A look-up of one of so many keys.
+fn random(harness: &mut Harness, keys: u64, effort: Effort) -> Result<Figure> {
+    harness.test(&harness.floor("hash_fill_one")?)?;
+    harness.run(Run { order: IN_TURN, ..run(keys) }, u32::try_from(keys)?)?;
+    harness.test(&harness.floor("hash_1")?)?;
+    harness.measure(run(keys), effort, || Ok(()))
+}
+
+/// The figure in the middle, by median.
+fn median_round(mut rounds: Vec<Figure>) -> Result<Figure> {
+    rounds.sort_by(|one, other| one.median.total_cmp(&other.median));
+    let middle = rounds.get(rounds.len() / 2).copied();
+    let least = rounds.iter().map(|figure| figure.p10).min_by(f64::total_cmp);
+    middle
+        .zip(least)
+        .map(|(middle, p10)| Figure { p10, median: middle.median })
+        .ok_or_else(|| anyhow::anyhow!("no round"))
+}
