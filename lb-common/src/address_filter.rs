@@ -21,8 +21,8 @@ impl AddressFilter {
     /// the addresses of one network get bits of their own: the lower half of the address, moved by the upper half.
     #[inline(always)]
     pub const fn bit(address: [u8; 4]) -> (usize, u64) {
-        let [a, b, c, d] = address;
-        let (upper, lower) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        let address = u32::from_be_bytes(address);
+        let (upper, lower) = ((address >> 16) as u16, address as u16);
         let position = lower.wrapping_add(upper.wrapping_mul(0x9e37));
         ((position >> 6) as usize, 1 << (position & 63))
     }

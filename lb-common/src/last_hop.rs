@@ -7,7 +7,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 pub const LAST_HOPS: usize = 1 << 16;
 
 /// One entry: a neighbour, the interface it is on, and the router's own MAC address there. Two words, each written at
-/// once: MAC address of the neighbour (48 bits) and lower half of the interface index; own MAC address and upper half.
+/// once: lower half of the interface index (16 bits) and MAC address of the neighbour (48, its first octet lowest); upper
+/// half and own MAC address.
 /// Free where the first word is zero; without meaning where the second is.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -20,7 +21,20 @@ impl LastHop {
     /// The neighbour `mac` on interface `ifindex`, where the router has `local_mac`.
     #[inline(always)]
     pub const fn new(ifindex: u32, mac: [u8; 6], local_mac: [u8; 6]) -> Self {
-        Self([number(mac) << 16 | ifindex as u16 as u64, number(local_mac) << 16 | (ifindex >> 16) as u64])
+        Self::of_numbers(ifindex, mac_number(mac), mac_number(local_mac))
+    }
+
+    /// The same with MAC addresses as [numbers](mac_number).
+    #[inline(always)]
+    pub const fn of_numbers(ifindex: u32, mac: u64, local_mac: u64) -> Self {
+        Self([mac << 16 | ifindex as u16 as u64, local_mac << 16 | (ifindex >> 16) as u64])
+    }
+
+    /// The MAC addresses as numbers: of the neighbour, and the router's own.
+    #[inline(always)]
+    pub const fn mac_numbers(&self) -> [u64; 2] {
+        let Self([first, second]) = *self;
+        [first >> 16, second >> 16]
     }
 
     /// Index of the interface.
@@ -61,15 +75,16 @@ impl LastHop {
     }
 }
 
+/// A MAC address as a number of 48 bits, its first octet lowest: as it is read from memory.
 #[inline(always)]
-const fn number(mac: [u8; 6]) -> u64 {
+pub const fn mac_number(mac: [u8; 6]) -> u64 {
     let [a, b, c, d, e, f] = mac;
-    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
 }
 
 #[inline(always)]
 const fn octets(word: u64) -> [u8; 6] {
-    let [a, b, c, d, e, f, _, _] = word.to_be_bytes();
+    let [_, _, a, b, c, d, e, f] = word.to_le_bytes();
     [a, b, c, d, e, f]
 }
 

@@ -32,6 +32,15 @@ pub struct Real {
     pub _reserved: [u16; 11],
 }
 
+impl Real {
+    /// Both MAC addresses as they stand in a frame to it, in words of memory.
+    #[inline(always)]
+    pub const fn macs(&self) -> [u32; 3] {
+        // SAFETY: the two addresses are twelve octets in a row, at a multiple of four; any octets make words.
+        unsafe { (&raw const self.mac).cast::<[u32; 3]>().read() }
+    }
+}
+
 /// Key by which a reply of a NAT real server is recognised when its flow is not known.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,4 +121,5 @@ impl RealState {
 }
 
 const _: () = assert!(size_of::<Real>() == 64);
+const _: () = assert!(core::mem::offset_of!(Real, mac) == 8 && core::mem::offset_of!(Real, source_mac) == 14);
 const _: () = assert!(size_of::<RealKey>() == 8);

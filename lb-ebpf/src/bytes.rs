@@ -1,27 +1,21 @@
 //! Reading headers out of bytes, be they a frame under XDP or a slice in a test.
 
-use network_types::{ip::Ipv4Hdr, tcp::TcpHdr, udp::UdpHdr};
+use network_types::{ip::Ipv4Hdr, tcp::TcpHdr};
 
-use crate::packet::Macs;
-
-/// A header as it stands in a packet.
+/// A header as it stands in a packet, at any address.
 ///
 /// # Safety
-/// `repr(C)` or an octet array, alignment 1, without padding, every bit pattern valid.
+/// `repr(C)` or an array of octets or words, without padding, every bit pattern valid.
 pub(crate) unsafe trait Header: Copy {}
 
-// SAFETY: octets have no alignment, no padding and no invalid pattern.
+// SAFETY: octets have no padding and no invalid pattern.
 unsafe impl<const N: usize> Header for [u8; N] {}
-// SAFETY: `repr(C)` of octet arrays alone.
-unsafe impl Header for Macs {}
+// SAFETY: words have no padding and no invalid pattern.
+unsafe impl<const N: usize> Header for [u32; N] {}
 // SAFETY: `repr(C)` of octets and octet arrays alone.
 unsafe impl Header for Ipv4Hdr {}
 // SAFETY: `repr(C)` of octets and octet arrays alone; its bit field is two octets.
 unsafe impl Header for TcpHdr {}
-// SAFETY: `repr(C)` of octet arrays alone.
-unsafe impl Header for UdpHdr {}
-
-const _: () = assert!(align_of::<Ipv4Hdr>() == 1 && align_of::<TcpHdr>() == 1 && align_of::<UdpHdr>() == 1);
 
 /// Bytes that headers are read from.
 pub(crate) trait Bytes {

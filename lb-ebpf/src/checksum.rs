@@ -53,8 +53,8 @@ pub(crate) fn checksum<const N: usize>(words: [u16; N]) -> [u8; 2] {
 /// The two 16-bit words of an IPv4 address, or of another number of four octets.
 #[inline(always)]
 pub(crate) const fn words(octets: [u8; 4]) -> [u16; 2] {
-    let [a, b, c, d] = octets;
-    [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]
+    let number = u32::from_be_bytes(octets);
+    [(number >> 16) as u16, number as u16]
 }
 
 /// Adds the carries back. Twice is enough: the first leaves at most `0x1fffe`.

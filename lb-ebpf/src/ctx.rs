@@ -1,6 +1,6 @@
 //! Checked access to the frame under XDP: the only pointer arithmetic on packets.
 
-use core::{arch::asm, ptr};
+use core::arch::asm;
 
 use aya_ebpf::{
     EbpfContext as _,
@@ -9,7 +9,10 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 
-use crate::bytes::{Bytes, Header};
+use crate::{
+    bytes::{Bytes, Header},
+    words,
+};
 
 /// The frame that the program runs for.
 pub(crate) struct Frame {
@@ -36,12 +39,11 @@ impl Frame {
         unsafe { (*self.ctx).ingress_ifindex }
     }
 
-    /// The header that starts `offset` bytes in, to be changed; `None` where it would reach beyond the linear part.
+    /// Writes a header that starts `offset` bytes in; `None` where it would reach beyond the linear part.
     #[inline(always)]
-    pub(crate) fn header<T: Header>(&mut self, offset: usize) -> Option<&mut T> {
-        // SAFETY: `at` checked the bounds, `Header` has no alignment and no invalid pattern, and the frame is borrowed
-        // mutably as long as the header is.
-        self.at::<T>(offset).map(|header| unsafe { &mut *header })
+    pub(crate) fn write<T: Header>(&mut self, offset: usize, header: T) -> Option<()> {
+        // SAFETY: `at` checked the bounds.
+        self.at::<T>(offset).map(|place| unsafe { words::store(place, header) })
     }
 
     /// Cuts the frame to `length` bytes. `None` where it is shorter than that already.
@@ -78,8 +80,8 @@ impl Frame {
 impl Bytes for Frame {
     #[inline(always)]
     fn read<T: Header>(&self, offset: usize) -> Option<T> {
-        // SAFETY: `at` checked the bounds; `Header` has no invalid pattern.
-        self.at::<T>(offset).map(|header| unsafe { ptr::read_unaligned(header) })
+        // SAFETY: `at` checked the bounds.
+        self.at::<T>(offset).map(|header| unsafe { words::load(header) })
     }
 
     #[inline(always)]

@@ -4,14 +4,14 @@ mod direct;
 pub(crate) mod nat;
 
 use lb_common::{Method, Real, Reason};
-use network_types::ip::Ipv4Hdr;
 
 use crate::{
+    bytes::Bytes as _,
     checksum::ChecksumUpdate,
     ctx::Frame,
     hop::{self, Hop},
     outcome::Outcome,
-    packet::Packet,
+    packet::{Ipv4Tail, Packet},
 };
 
 /// Sends the packet to its real server.
@@ -34,11 +34,14 @@ pub(crate) fn check_ttl(packet: &Packet) -> Result<(), Reason> {
     if packet.ttl <= 1 { Err(Reason::TtlExceeded) } else { Ok(()) }
 }
 
-/// Takes one from the time to live in `ip`; the checksum without its last step, for further replacements.
+/// The end of the IPv4 header with one taken from its time to live; the checksum without its last step, for further
+/// replacements.
 #[inline(always)]
-fn decrement_ttl(ip: &mut Ipv4Hdr) -> ChecksumUpdate {
-    let old = u16::from_be_bytes([ip.ttl, ip.proto]);
+fn decrement_ttl(frame: &Frame, packet: &Packet) -> Option<(Ipv4Tail, ChecksumUpdate)> {
+    let tail = Ipv4Tail(frame.read(packet.l3 + Ipv4Tail::OFFSET)?);
+    let before = tail.ttl_and_protocol();
     // Never zero: `check_ttl` was asked before.
-    ip.ttl = ip.ttl.wrapping_sub(1);
-    ChecksumUpdate::new(ip.check).replace_u16(old, u16::from_be_bytes([ip.ttl, ip.proto]))
+    let after = before.wrapping_sub(1 << 8);
+    let checksum = ChecksumUpdate::new(tail.checksum()).replace_u16(before, after);
+    Some((tail.with(after, [0; 2]), checksum))
 }

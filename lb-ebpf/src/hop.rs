@@ -4,7 +4,7 @@ use aya_ebpf::{
     bindings::{BPF_FIB_LKUP_RET_SUCCESS, bpf_fib_lookup as FibLookup, xdp_md},
     helpers::generated::bpf_fib_lookup,
 };
-use lb_common::{LastHop, PeerHop, Real, Reason};
+use lb_common::{LastHop, PeerHop, Real, Reason, mac_number};
 
 use crate::{
     ctx::Frame,
@@ -20,42 +20,37 @@ const AF_INET: u8 = 2;
 pub(crate) struct Hop {
     /// Interface towards it; 0 where not known.
     pub(crate) ifindex: u32,
-    /// Its MAC address.
-    pub(crate) mac: [u8; 6],
-    /// Own MAC address on the segment.
-    pub(crate) source_mac: [u8; 6],
+    /// Own MAC address on the segment, and its.
+    pub(crate) macs: Macs,
 }
 
 impl Hop {
     /// No neighbour.
-    pub(crate) const UNKNOWN: Self = Self { ifindex: 0, mac: [0; 6], source_mac: [0; 6] };
+    pub(crate) const UNKNOWN: Self = Self { ifindex: 0, macs: Macs([0; 3]) };
 
     /// The next hop of a real server.
     #[inline(always)]
     pub(crate) fn of_real(real: &Real) -> Self {
-        Self { ifindex: real.ifindex, mac: real.mac, source_mac: real.source_mac }
+        Self { ifindex: real.ifindex, macs: Macs(real.macs()) }
     }
 
     /// The peer router on interface `ifindex`.
     #[inline(always)]
     pub(crate) fn of_peer(ifindex: u32, peer: &PeerHop) -> Self {
-        Self { ifindex, mac: peer.mac, source_mac: peer.source_mac }
+        Self { ifindex, macs: Macs::new(mac_number(peer.mac), mac_number(peer.source_mac)) }
     }
 
     /// The neighbour that a packet came from.
     #[inline(always)]
     pub(crate) fn back(ifindex: u32, packet: &Packet) -> Self {
-        Self { ifindex, mac: packet.macs.source, source_mac: packet.macs.destination }
+        Self { ifindex, macs: packet.macs.back() }
     }
 
     /// A neighbour from the table of last hops; `None` where it is not known.
     #[inline(always)]
     pub(crate) fn of_last(last: &LastHop) -> Option<Self> {
-        last.is_known().then(|| Self {
-            ifindex: last.ifindex(),
-            mac: last.mac(),
-            source_mac: last.local_mac(),
-        })
+        let [mac, local_mac] = last.mac_numbers();
+        last.is_known().then(|| Self { ifindex: last.ifindex(), macs: Macs::new(mac, local_mac) })
     }
 
     /// Whether the packet may leave by this hop.
@@ -90,13 +85,13 @@ fn route(ctx: *mut xdp_md, source: u32, destination: u32, hop: &mut Hop) -> bool
     let size = size_of::<FibLookup>() as i32;
     // SAFETY: the context is the kernel's own, `lookup` is valid for reading and writing `size` bytes.
     let result = unsafe { bpf_fib_lookup(ctx.cast(), &raw mut lookup, size, 0) };
-    *hop = Hop { ifindex: lookup.ifindex, mac: lookup.dmac, source_mac: lookup.smac };
+    *hop = Hop { ifindex: lookup.ifindex, macs: Macs::new(mac_number(lookup.dmac), mac_number(lookup.smac)) };
     result == BPF_FIB_LKUP_RET_SUCCESS as i64
 }
 
 /// Addresses the frame to `hop` and sends it.
 #[inline(always)]
 pub(crate) fn send(frame: &mut Frame, hop: &Hop, reason: Reason) -> Outcome {
-    *frame.header(0).ok_or(Reason::Malformed)? = Macs { destination: hop.mac, source: hop.source_mac };
+    frame.write(0, hop.macs.0).ok_or(Reason::Malformed)?;
     Ok(Sent { reason, ifindex: hop.ifindex })
 }

@@ -64,6 +64,8 @@ mod source_hash;
 mod tcp_state;
 #[cfg(target_arch = "bpf")]
 mod unknown;
+#[cfg(target_arch = "bpf")]
+mod words;
 
 #[cfg(target_arch = "bpf")]
 mod entry {

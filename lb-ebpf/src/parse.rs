@@ -29,45 +29,48 @@ pub(crate) const TCP_DATA_OFFSET: usize = offset_of!(TcpHdr, _bitfield_1);
 /// `NotIpv4`, `OtherProtocol`, `Fragment`, `Malformed`.
 #[inline(always)]
 pub(crate) fn parse(bytes: &impl Bytes) -> Result<Packet, Reason> {
-    let macs: Macs = bytes.read(0).ok_or(Reason::NotIpv4)?;
+    let macs = Macs(bytes.read(0).ok_or(Reason::NotIpv4)?);
     let (l3, in_vlan) = find_ipv4(bytes).ok_or(Reason::NotIpv4)?;
     // The verifier would walk the whole program once for each number of tags.
-    let [unknown, ..] = macs.source;
-    let l3 = bytes.hidden(l3, unknown as usize & OFFSET_MASK) & OFFSET_MASK;
-    let ip: Ipv4Hdr = bytes.read(l3).ok_or(Reason::Malformed)?;
-    let header_length = (ip.vihl & 0x0f) as usize * 4;
-    let total_length = u16::from_be_bytes(ip.tot_len);
+    let l3 = bytes.hidden(l3, macs.0[1] as usize & OFFSET_MASK) & OFFSET_MASK;
+    // The header of RFC 791 3.1 in words of memory: the first octet is the lowest of its word.
+    let [version, fragment, ttl, source, destination]: [u32; 5] = bytes.read(l3).ok_or(Reason::Malformed)?;
+    let header_length = (version & 0x0f) as usize * 4;
+    let total_length = ((version >> 16) as u16).swap_bytes();
     let claimed = l3 + total_length as usize;
     // Only a frame of several buffers holds more than its linear part; no other pays for the helper.
     let linear = bytes.linear_length();
     let frame_length = if claimed <= linear { linear } else { bytes.length() };
-    if ip.vihl >> 4 != 4
+    if version >> 4 & 0x0f != 4
         || header_length < Ipv4Hdr::LEN
         || (total_length as usize) < header_length
         || frame_length < claimed
     {
         return Err(Reason::Malformed);
     }
-    if ip.proto != IPPROTO_TCP && ip.proto != IPPROTO_UDP {
+    let protocol = (ttl >> 8) as u8;
+    if protocol != IPPROTO_TCP && protocol != IPPROTO_UDP {
         return Err(Reason::OtherProtocol);
     }
-    if u16::from_be_bytes(ip.frags) & FRAGMENT != 0 {
+    if ((fragment >> 16) as u16).swap_bytes() & FRAGMENT != 0 {
         return Err(Reason::Fragment);
     }
     let l4 = l3 + header_length;
     let payload = total_length as usize - header_length;
-    let (source_port, destination_port, flags) =
-        if ip.proto == IPPROTO_TCP { tcp(bytes, l4, payload) } else { udp(bytes, l4, payload) }
+    let (ports, flags) =
+        if protocol == IPPROTO_TCP { tcp(bytes, l4, payload) } else { udp(bytes, l4, payload) }
             .ok_or(Reason::Malformed)?;
+    let [source_port, destination_port] = [ports as u16, (ports >> 16) as u16].map(u16::swap_bytes);
+    let [source, destination] = [source, destination].map(u32::to_ne_bytes);
     Ok(Packet {
         macs,
         l3,
         l4,
-        key: FlowKey::new(ip.proto, ip.src_addr, source_port, ip.dst_addr, destination_port),
+        key: FlowKey::new(protocol, source, source_port, destination, destination_port),
         in_vlan,
         total_length,
         frame_length,
-        ttl: ip.ttl,
+        ttl: ttl as u8,
         flags,
     })
 }
@@ -75,7 +78,7 @@ pub(crate) fn parse(bytes: &impl Bytes) -> Result<Packet, Reason> {
 /// Offset of the IPv4 header, and whether the frame belongs to a VLAN; `None` for other frames.
 #[inline(always)]
 fn find_ipv4(bytes: &impl Bytes) -> Option<(usize, bool)> {
-    let mut offset = size_of::<Macs>();
+    let mut offset = Macs::LEN;
     let mut in_vlan = false;
     for _ in 0..=MAX_TAGS {
         let ether_type = u16::from_ne_bytes(bytes.read(offset)?);
@@ -91,29 +94,28 @@ fn find_ipv4(bytes: &impl Bytes) -> Option<(usize, bool)> {
     None
 }
 
-/// Ports and flags of a TCP segment of `length` bytes; `None` where it contradicts itself.
+/// Ports, as they stand in memory, and flags of a TCP segment of `length` bytes; `None` where it contradicts itself.
 #[inline(always)]
-fn tcp(bytes: &impl Bytes, l4: usize, length: usize) -> Option<(u16, u16, TcpFlags)> {
-    let ports: [u8; 4] = bytes.read(l4)?;
-    let [data_offset, flags] = bytes.read(l4 + TCP_DATA_OFFSET)?;
-    let header_length = (data_offset >> 4) as usize * 4;
+fn tcp(bytes: &impl Bytes, l4: usize, length: usize) -> Option<(u32, TcpFlags)> {
+    let ports = u32::from_ne_bytes(bytes.read(l4)?);
+    let offset_and_flags = u16::from_le_bytes(bytes.read(l4 + TCP_DATA_OFFSET)?);
+    let header_length = (offset_and_flags as u8 >> 4) as usize * 4;
     // The rest of the fixed header is read by whoever needs it; that it is there was claimed by the total length.
     if header_length < TcpHdr::LEN || header_length > length {
         return None;
     }
-    let [a, b, c, d] = ports;
-    Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]), TcpFlags(flags)))
+    Some((ports, TcpFlags((offset_and_flags >> 8) as u8)))
 }
 
-/// Ports of a UDP datagram of `length` bytes; `None` where it contradicts itself.
+/// Ports, as they stand in memory, of a UDP datagram of `length` bytes; `None` where it contradicts itself.
 #[inline(always)]
-fn udp(bytes: &impl Bytes, l4: usize, length: usize) -> Option<(u16, u16, TcpFlags)> {
-    let header: UdpHdr = bytes.read(l4)?;
-    let claimed = u16::from_be_bytes(header.len) as usize;
+fn udp(bytes: &impl Bytes, l4: usize, length: usize) -> Option<(u32, TcpFlags)> {
+    let [ports, claimed]: [u32; 2] = bytes.read(l4)?;
+    let claimed = (claimed as u16).swap_bytes() as usize;
     if claimed < UdpHdr::LEN || claimed > length {
         return None;
     }
-    Some((u16::from_be_bytes(header.src), u16::from_be_bytes(header.dst), TcpFlags::NONE))
+    Some((ports, TcpFlags::NONE))
 }
 
 #[cfg(test)]
@@ -132,7 +134,8 @@ mod tests {
     #[test]
     fn a_segment_is_described() {
         let packet = parse(&frame(&[&SYN])).unwrap();
-        assert_eq!((packet.macs.destination, packet.macs.source), ([1; 6], [2; 6]));
+        let macs = [packet.macs.destination(), packet.macs.source()];
+        assert_eq!(macs, [[1; 6], [2; 6]].map(lb_common::mac_number));
         assert_eq!((packet.l3, packet.l4), (14, 34));
         assert_eq!(packet.key, FlowKey::new(IPPROTO_TCP, [10, 0, 0, 100], 40_000, [192, 0, 2, 10], 80));
         assert_eq!((packet.total_length, packet.frame_length, packet.ttl), (40, 54, 64));
@@ -199,8 +202,8 @@ mod tests {
     impl Bytes for Frame {
         fn read<T: Header>(&self, offset: usize) -> Option<T> {
             let bytes = self.0.get(offset..offset + size_of::<T>())?;
-            // SAFETY: as long as the header, which has alignment 1 and no invalid pattern.
-            Some(unsafe { bytes.as_ptr().cast::<T>().read() })
+            // SAFETY: as long as the header, which has no invalid pattern.
+            Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
         }
 
         fn linear_length(&self) -> usize {

@@ -1,6 +1,6 @@
 //! The peer router: packets of unknown connections get a second chance there, once.
 
-use lb_common::{PeerHop, Reason};
+use lb_common::{PeerHop, Reason, mac_number};
 
 use crate::{
     ctx::Frame,
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The bit of a MAC address's first octet that tells a group of hosts from one (IEEE 802 8.2.2).
-const GROUP: u8 = 1;
+const GROUP: u64 = 1;
 
 /// How the peer stands to a packet.
 #[derive(Clone, Copy)]
@@ -32,18 +32,17 @@ impl Peer {
     /// it twice, and to answer it would reset a connection of somebody else. The kernel drops such packets too
     /// (`PACKET_OTHERHOST` in `ip_rcv_core`).
     #[inline(always)]
-    pub(crate) fn of(frame: &Frame, macs: &Macs) -> Result<Self, Reason> {
+    pub(crate) fn of(frame: &Frame, macs: Macs) -> Result<Self, Reason> {
         let ifindex = frame.ingress();
-        let [first, ..] = macs.destination;
-        if first & GROUP != 0 {
+        if macs.destination() & GROUP != 0 {
             return Err(Reason::Overheard);
         }
         let Some(peer) = PEER_HOPS.get_ptr(ifindex) else { return Ok(Self::Unknown) };
         // SAFETY: a value of the map is valid for the whole run, and any bytes make MAC addresses.
         let peer: PeerHop = unsafe { peer.read() };
-        if macs.destination != peer.source_mac {
+        if macs.destination() != mac_number(peer.source_mac) {
             Err(Reason::Overheard)
-        } else if macs.source == peer.mac {
+        } else if macs.source() == mac_number(peer.mac) {
             Ok(Self::Sender)
         } else {
             Ok(Self::Reachable(Hop::of_peer(ifindex, &peer)))

@@ -95,12 +95,13 @@ const UNCHANGED: u32 = u32::MAX - 1;
 #[inline(never)]
 fn changed_last_hop(ctx: *mut xdp_md) -> u32 {
     let frame = Frame::of(ctx);
-    let Some(macs) = frame.read::<Macs>(0) else { return UNCHANGED };
-    match Peer::of(&frame, &macs) {
+    let Some(macs) = frame.read(0).map(Macs) else { return UNCHANGED };
+    match Peer::of(&frame, macs) {
         // What the peer passed on came to the peer from a neighbour that is unknown here.
         Ok(Peer::Sender) => UNCHANGED,
         Ok(Peer::Reachable(_) | Peer::Unknown) => {
-            last_hops::number_of(&LastHop::new(frame.ingress(), macs.source, macs.destination)) as u32
+            let hop = LastHop::of_numbers(frame.ingress(), macs.source(), macs.destination());
+            last_hops::number_of(&hop) as u32
         }
         Err(_) => OVERHEARD,
     }

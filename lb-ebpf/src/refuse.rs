@@ -9,7 +9,7 @@ use crate::{
     ctx::Frame,
     hop::Hop,
     outcome::{Outcome, Sent},
-    packet::{Macs, Packet},
+    packet::Packet,
     parse::{TCP_DATA_OFFSET, parse},
     peer::Peer,
     reset::{self, ANSWER_LENGTH, Answer, Segment},
@@ -21,7 +21,7 @@ pub(crate) fn refuse(frame: &mut Frame, packet: &Packet, reason: Reason, otherwi
     if packet.key.protocol != IPPROTO_TCP {
         return Err(otherwise);
     }
-    let hop = match Peer::of(frame, &packet.macs)? {
+    let hop = match Peer::of(frame, packet.macs)? {
         // The way back leads to the client, not to the router that passed its packet on.
         Peer::Sender => Hop::by_route(frame, packet.key.destination, packet.key.source).ok_or(otherwise)?,
         Peer::Reachable(_) | Peer::Unknown => Hop::back(frame.ingress(), packet),
@@ -56,10 +56,9 @@ fn answer(ctx: *mut xdp_md, hop: &Hop) -> u32 {
 #[inline(always)]
 fn write(frame: &mut Frame, packet: &Packet, answer: &Answer, hop: &Hop) -> Option<()> {
     frame.cut(packet.l3 + ANSWER_LENGTH)?;
-    *frame.header(packet.l3)? = answer.ip;
-    *frame.header(packet.l3 + Ipv4Hdr::LEN)? = answer.tcp;
-    *frame.header(0)? = Macs { destination: hop.mac, source: hop.source_mac };
-    Some(())
+    frame.write(packet.l3, answer.ip)?;
+    frame.write(packet.l3 + Ipv4Hdr::LEN, answer.tcp)?;
+    frame.write(0, hop.macs.0)
 }
 
 #[inline(always)]

@@ -37,7 +37,7 @@ pub(crate) fn process(frame: &mut Frame, packet: &Packet, now: Stamp) -> Option<
 /// A packet for a virtual service, of no known connection.
 #[inline(always)]
 fn for_service(frame: &mut Frame, packet: &Packet, service: &Service, now: Stamp) -> Result<Sent, Failure> {
-    let peer = Peer::of(frame, &packet.macs)?;
+    let peer = Peer::of(frame, packet.macs)?;
     let is_active = role()? == RouterRole::Active;
     // What the peer passes on to a standby it has not scheduled itself: for a moment of a handover both are standby, and
     // to refuse the connection then would be the only failure that a client sees of it.
@@ -89,7 +89,7 @@ fn for_nobody(frame: &mut Frame, packet: &Packet) -> Outcome {
         return Err(Reason::Local);
     }
     // In either role: a real server may still take a standby for its gateway, and the peer has the connection.
-    match Peer::of(frame, &packet.macs) {
+    match Peer::of(frame, packet.macs) {
         // A SYN alone is no reply: the real server itself connects to somebody, from its service port.
         Ok(Peer::Reachable(hop)) if packet.key.protocol == IPPROTO_TCP && !packet.flags.opens() => {
             peer::second_chance(frame, &hop)

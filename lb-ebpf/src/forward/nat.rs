@@ -1,10 +1,17 @@
 //! Network address translation: the destination of what clients send, the source of what real servers answer.
 
+use core::mem::offset_of;
+
 use lb_common::{IPPROTO_TCP, Real, Reason};
-use network_types::{ip::Ipv4Hdr, tcp::TcpHdr, udp::UdpHdr};
+use network_types::{tcp::TcpHdr, udp::UdpHdr};
 
 use super::decrement_ttl;
-use crate::{checksum::ChecksumUpdate, ctx::Frame, packet::Packet};
+use crate::{
+    bytes::Bytes as _,
+    checksum::ChecksumUpdate,
+    ctx::Frame,
+    packet::{Ipv4Tail, Packet},
+};
 
 /// An address and a port.
 #[derive(Clone, Copy)]
@@ -40,35 +47,56 @@ pub(crate) fn to_client(frame: &mut Frame, packet: &Packet, real: &Real) -> Resu
 
 #[inline(always)]
 fn rewrite(frame: &mut Frame, packet: &Packet, end: End, old: Endpoint, new: Endpoint) -> Result<(), Reason> {
-    let ip: &mut Ipv4Hdr = frame.header(packet.l3).ok_or(Reason::Malformed)?;
-    ip.check = decrement_ttl(ip).replace_address(old.address, new.address).finish();
-    match end {
-        End::Source => ip.src_addr = new.address,
-        End::Destination => ip.dst_addr = new.address,
-    }
-    // Both checksums below cover the addresses too, in the pseudo-header (RFC 9293 3.1, RFC 768).
+    rewrite_ip(frame, packet, end, old, new)
+        .and_then(|()| rewrite_transport(frame, packet, end, old, new))
+        .ok_or(Reason::Malformed)
+}
+
+#[inline(always)]
+fn rewrite_ip(frame: &mut Frame, packet: &Packet, end: End, old: Endpoint, new: Endpoint) -> Option<()> {
+    let (tail, checksum) = decrement_ttl(frame, packet)?;
+    let checksum = checksum.replace_address(old.address, new.address).finish();
+    let tail = tail.with(tail.ttl_and_protocol(), checksum);
+    let tail = match end {
+        End::Source => tail.from(new.address),
+        End::Destination => tail.to(new.address),
+    };
+    frame.write(packet.l3 + Ipv4Tail::OFFSET, tail.0)
+}
+
+#[inline(always)]
+fn rewrite_transport(
+    frame: &mut Frame,
+    packet: &Packet,
+    end: End,
+    old: Endpoint,
+    new: Endpoint,
+) -> Option<()> {
+    // Both checksums cover the addresses too, in the pseudo-header (RFC 9293 3.1, RFC 768).
     let replace = |checksum| {
         ChecksumUpdate::new(checksum)
             .replace_address(old.address, new.address)
             .replace_u16(old.port, new.port)
     };
     if packet.key.protocol == IPPROTO_TCP {
-        let tcp: &mut TcpHdr = frame.header(packet.l4).ok_or(Reason::Malformed)?;
-        tcp.check = replace(tcp.check).finish();
-        match end {
-            End::Source => tcp.source = new.port.to_be_bytes(),
-            End::Destination => tcp.dest = new.port.to_be_bytes(),
-        }
+        let place = packet.l4 + offset_of!(TcpHdr, check);
+        let checksum: [u8; 2] = frame.read(place)?;
+        frame.write(place, replace(checksum).finish())?;
     } else {
-        let udp: &mut UdpHdr = frame.header(packet.l4).ok_or(Reason::Malformed)?;
+        let place = packet.l4 + offset_of!(UdpHdr, check);
+        let checksum: [u8; 2] = frame.read(place)?;
         // Zero says that the sender made no checksum (RFC 768); there is none to keep right.
-        if udp.check != [0; 2] {
-            udp.check = replace(udp.check).finish_udp();
-        }
-        match end {
-            End::Source => udp.src = new.port.to_be_bytes(),
-            End::Destination => udp.dst = new.port.to_be_bytes(),
+        if checksum != [0; 2] {
+            frame.write(place, replace(checksum).finish_udp())?;
         }
     }
-    Ok(())
+    // TCP and UDP both begin with the ports.
+    let port = match end {
+        End::Source => offset_of!(TcpHdr, source),
+        End::Destination => offset_of!(TcpHdr, dest),
+    };
+    frame.write(packet.l4 + port, new.port.to_be_bytes())
 }
+
+const _: () = assert!(offset_of!(TcpHdr, source) == offset_of!(UdpHdr, src));
+const _: () = assert!(offset_of!(TcpHdr, dest) == offset_of!(UdpHdr, dst));

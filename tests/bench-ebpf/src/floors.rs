@@ -128,7 +128,9 @@ fn fill_hash<const TIMES: u32>(ctx: &XdpContext) -> u32 {
 fn array<const TIMES: u32>(ctx: &XdpContext) -> u32 {
     for number in 0..TIMES {
         let Some(key) = key(ctx, number) else { return xdp_action::XDP_ABORTED };
-        let Some(value) = FLOOR_ARRAY.get_ptr((key.port + number) & 255) else { return xdp_action::XDP_ABORTED };
+        let Some(value) = FLOOR_ARRAY.get_ptr((key.port + number) & 255) else {
+            return xdp_action::XDP_ABORTED;
+        };
         // SAFETY: a value of the map is valid for the whole run.
         if unsafe { value.read_volatile() } != 0 {
             return xdp_action::XDP_ABORTED;

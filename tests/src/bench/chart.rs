@@ -71,7 +71,9 @@ mod tests {
             control: Vec::new(),
         };
         let svg = svg(&report);
-        assert!(svg.contains("width=\"560.0\"") && svg.contains("width=\"56.0\"") && svg.contains("100 / 50"));
+        assert!(
+            svg.contains("width=\"560.0\"") && svg.contains("width=\"56.0\"") && svg.contains("100 / 50")
+        );
         assert_eq!(svg.matches("<rect").count(), 5);
     }
 }

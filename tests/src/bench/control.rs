@@ -131,13 +131,16 @@ fn count(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
         if left == 0 {
             break;
         }
-        let client = Client::new(Ipv4Addr::from(0x0b00_0000 + (number >> 14)).octets(), number as u16 & 0x3fff);
-        let Places { first, second } = Places::of(client, IPPROTO_TCP, &secret, u32::try_from(buckets.len())?);
+        let client =
+            Client::new(Ipv4Addr::from(0x0b00_0000 + (number >> 14)).octets(), number as u16 & 0x3fff);
+        let Places { first, second } =
+            Places::of(client, IPPROTO_TCP, &secret, u32::try_from(buckets.len())?);
         let meta = Meta::new(IPPROTO_TCP, ConnState::Established, clock.now, 1, 1).in_phase(Phase::Live);
         let key = Key::new(client, u16::try_from(number % (SERVICES * REALS))?);
-        let free = [first, second].into_iter().filter_map(|index| buckets.get(index as usize)).find_map(|bucket| {
-            (0..WAYS).find(|way| bucket.meta(*way) == Meta::FREE).map(|way| (bucket, way))
-        });
+        let free =
+            [first, second].into_iter().filter_map(|index| buckets.get(index as usize)).find_map(|bucket| {
+                (0..WAYS).find(|way| bucket.meta(*way) == Meta::FREE).map(|way| (bucket, way))
+            });
         let Some((bucket, way)) = free else { continue };
         bucket.store_key(way, key);
         bucket.exchange(way, Meta::FREE, meta);

@@ -30,15 +30,8 @@ pub enum Floor {
 
 impl Floor {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Array,
-        Self::Hash,
-        Self::Lru,
-        Self::LruInsert,
-        Self::Hash64Ki,
-        Self::Hash512Ki,
-        Self::Empty,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Array, Self::Hash, Self::Lru, Self::LruInsert, Self::Hash64Ki, Self::Hash512Ki, Self::Empty];
 
     /// Its name.
     pub const fn name(self) -> &'static str {

@@ -7,8 +7,8 @@ use aya::{
     programs::{ProgramFd, TestRun as _, TestRunOptions, Xdp},
 };
 
-pub use super::run::{Outcome, Run};
 pub(super) use super::run::{FRAME_WORDS, IN_TURN, RANDOM};
+pub use super::run::{Outcome, Run};
 use super::{
     run::{EMPTY, SAMPLE_EVERY, SAMPLES, TARGET},
     stats::{Figure, Round, net},
@@ -68,7 +68,8 @@ impl Harness {
     /// # Errors
     /// When there is no such program.
     pub fn floor(&self, name: &str) -> Result<ProgramFd> {
-        let program: &Xdp = self.ebpf.program(name).with_context(|| format!("no program {name}"))?.try_into()?;
+        let program: &Xdp =
+            self.ebpf.program(name).with_context(|| format!("no program {name}"))?.try_into()?;
         Ok(program.fd()?.try_clone()?)
     }
 

@@ -46,14 +46,22 @@ macro_rules! established {
             established(concat!($label, ", 1 flow"), $kind, From::$from, 1, Floor::Lru, $goal),
             established(concat!($label, ", 1 Ki flows"), $kind, From::$from, 1 << 10, Floor::Lru, $goal),
             established(concat!($label, ", 64 Ki flows"), $kind, From::$from, 1 << 16, Floor::Hash64Ki, 0.25),
-            established(concat!($label, ", 512 Ki flows"), $kind, From::$from, 1 << 19, Floor::Hash512Ki, 0.6),
+            established(
+                concat!($label, ", 512 Ki flows"),
+                $kind,
+                From::$from,
+                1 << 19,
+                Floor::Hash512Ki,
+                0.6,
+            ),
         ]
     };
 }
 
 /// All scenarios.
 pub fn all() -> Vec<Scenario> {
-    let mut all = vec![Scenario { name: "foreign packet", floor: Floor::Hash, goal: Some(0.25), work: Work::Foreign }];
+    let mut all =
+        vec![Scenario { name: "foreign packet", floor: Floor::Hash, goal: Some(0.25), work: Work::Foreign }];
     all.extend(established!("TCP direct", TCP_DR, Client, 0.5));
     all.extend(established!("TCP NAT in", TCP_NAT, Client, 0.75));
     all.extend(established!("TCP NAT out", TCP_NAT, Real, 0.75));
@@ -64,7 +72,8 @@ pub fn all() -> Vec<Scenario> {
     all.push(new("new flow, TCP direct", TCP_DR, Some(0.4)));
     all.push(new("new flow, TCP NAT", TCP_NAT, Some(0.4)));
     all.push(new("new flow, UDP NAT", UDP_NAT, Some(0.4)));
-    let flood = |name, kind| Scenario { name, floor: Floor::LruInsert, goal: None, work: Work::Flood { kind } };
+    let flood =
+        |name, kind| Scenario { name, floor: Floor::LruInsert, goal: None, work: Work::Flood { kind } };
     all.push(flood("SYN flood, full table, NAT", TCP_NAT));
     let many = |name, services| {
         let kind = Kind { services, ..TCP_NAT };
@@ -78,14 +87,7 @@ pub fn all() -> Vec<Scenario> {
     all
 }
 
-fn established(
-    name: &'static str,
-    kind: Kind,
-    from: From,
-    flows: u32,
-    floor: Floor,
-    goal: f64,
-) -> Scenario {
+fn established(name: &'static str, kind: Kind, from: From, flows: u32, floor: Floor, goal: f64) -> Scenario {
     Scenario { name, floor, goal: Some(goal), work: Work::Established { kind, from, flows } }
 }
 

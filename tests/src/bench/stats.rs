@@ -49,8 +49,12 @@ pub fn net(rounds: &[Round]) -> Option<Figure> {
     let bases: Vec<f64> =
         rounds.iter().filter_map(|round| Some(Figure::of(round.base.clone())?.median)).collect();
     let best = bases.iter().copied().min_by(f64::total_cmp)?;
-    let quiet: Vec<&Round> =
-        rounds.iter().zip(&bases).filter(|(_, base)| **base <= best * TOLERANCE).map(|(round, _)| round).collect();
+    let quiet: Vec<&Round> = rounds
+        .iter()
+        .zip(&bases)
+        .filter(|(_, base)| **base <= best * TOLERANCE)
+        .map(|(round, _)| round)
+        .collect();
     let all = |samples: fn(&Round) -> &[f64]| {
         Figure::of(quiet.iter().flat_map(|round| samples(round).iter().copied()).collect())
     };

@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::{Context as _, Result, bail};
 use lb_common::{
-    IPPROTO_TCP, IPPROTO_UDP, Method, Real, RealKey, RealState, Reason, RouterRole, Scheduler, Service, ServiceKey,
+    IPPROTO_TCP, IPPROTO_UDP, Method, Real, RealKey, RealState, Reason, RouterRole, Scheduler, Service,
+    ServiceKey,
 };
 
 use super::harness::{FRAME_WORDS, Harness, IN_TURN, RANDOM, Run};
@@ -166,7 +167,8 @@ impl World {
         self.program.zero_counters()?;
         let result = work(self)?;
         let reasons = self.program.reasons()?;
-        let counted: Vec<_> = reasons.iter().map(|(reason, counter)| (reason.name(), counter.packets)).collect();
+        let counted: Vec<_> =
+            reasons.iter().map(|(reason, counter)| (reason.name(), counter.packets)).collect();
         if counted != [(reason.name(), u64::from(packets))] {
             bail!("{packets} packets should be {}, and were {counted:?}", reason.name());
         }

@@ -62,7 +62,8 @@ fn main() -> Result<ExitCode> {
     let report = measure(&args)?;
     print!("{}", report.table(baseline.as_ref()));
     if let Some(file) = &args.json {
-        fs::write(file, serde_json::to_string_pretty(&report)?).with_context(|| file.display().to_string())?;
+        fs::write(file, serde_json::to_string_pretty(&report)?)
+            .with_context(|| file.display().to_string())?;
     }
     if let Some(file) = &args.svg {
         fs::write(file, chart::svg(&report)).with_context(|| file.display().to_string())?;
@@ -87,7 +88,7 @@ fn measure(args: &Args) -> Result<Report> {
     let controls: Vec<_> = control::ALL.into_iter().filter(|it| wanted(args, it.name)).collect();
     let progress = ProgressBar::new((Floor::ALL.len() + scenarios.len() + controls.len()) as u64);
     progress.set_style(ProgressStyle::with_template("{pos}/{len} {bar:30} {msg}")?);
-    let mut ask = |name: &str| -> Result<Figure> {
+    let ask = |name: &str| -> Result<Figure> {
         progress.set_message(name.to_owned());
         let figure = ask(args, name)?;
         progress.inc(1);
