@@ -39,7 +39,7 @@ pub use last_hop::{LAST_HOPS, LastHop, mac_number};
 pub use overflow::OVERFLOWS;
 pub use real::{Method, Real, RealKey, RealState};
 pub use reason::{Reason, Verdict};
-pub use ring::{RING_SLOTS, Ring, SH_BUCKETS};
+pub use ring::{MH_SLOTS, RING_SLOTS, Ring, SH_BUCKETS};
 pub use router::{RouterRole, RouterState};
 pub use service::{Scheduler, Service, ServiceKey};
 

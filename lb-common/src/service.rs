@@ -53,6 +53,8 @@ pub enum Scheduler {
     WeightedRoundRobin = 1,
     /// Source hashing: the slot of the client's address, as the kernel's `ip_vs_sh.c`.
     SourceHash = 2,
+    /// Maglev hashing: the slot of the client's address, in a ring that changes little when its servers do.
+    Maglev = 3,
 }
 
 impl Scheduler {
@@ -63,6 +65,7 @@ impl Scheduler {
             0 => Some(Self::RoundRobin),
             1 => Some(Self::WeightedRoundRobin),
             2 => Some(Self::SourceHash),
+            3 => Some(Self::Maglev),
             _ => None,
         }
     }
@@ -73,6 +76,7 @@ impl Scheduler {
             Self::RoundRobin => "rr",
             Self::WeightedRoundRobin => "wrr",
             Self::SourceHash => "sh",
+            Self::Maglev => "mh",
         }
     }
 }

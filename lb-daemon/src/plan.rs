@@ -10,9 +10,12 @@ mod slots;
 #[cfg(test)]
 pub(crate) mod fixture;
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddrV4},
+};
 
-use lb_common::{Method, PeerHop, RING_SLOTS, Real, RealKey, RealState, RouterRole, ServiceKey};
+use lb_common::{Method, PeerHop, Real, RealKey, RealState, RouterRole, ServiceKey};
 
 use crate::{
     config::{self, Config, Limits},
@@ -76,8 +79,8 @@ pub enum PlanError {
     #[error("{0} real servers, those being removed included, but limits.reals is {1}")]
     TooManyReals(usize, u32),
     /// More real servers in one service than a schedule has slots.
-    #[error("service {0} has {1} real servers, but a schedule holds {RING_SLOTS}")]
-    TooManyInService(String, usize),
+    #[error("service {0} has {1} real servers, but its schedule holds {2}")]
+    TooManyInService(String, usize, usize),
 }
 
 /// What should stand in the maps. Applied and planned again with the same inputs, it is the same.
@@ -86,8 +89,9 @@ pub enum PlanError {
 /// When the configuration does not fit the limits.
 pub fn plan(inputs: &Inputs<'_>) -> Result<Tables, PlanError> {
     for service in &inputs.config.services {
-        if service.reals.len() > RING_SLOTS {
-            return Err(PlanError::TooManyInService(service.name.clone(), service.reals.len()));
+        let (servers, capacity) = (service.reals.len(), schedule::capacity(service.scheduler));
+        if servers > capacity {
+            return Err(PlanError::TooManyInService(service.name.clone(), servers, capacity));
         }
     }
     let ids = slots::service_ids(inputs)?;
@@ -144,7 +148,8 @@ fn service_table(
         .rev()
         .filter_map(|real| {
             let slot = seats.get(&RealId::of(service, real))?.slot;
-            Some(Member { slot: u16::try_from(slot).ok()?, weight: reals::share(reals.get(&slot)?) })
+            let address = SocketAddrV4::new(real.address, real.port);
+            Some(Member { slot: u16::try_from(slot).ok()?, address, weight: reals::share(reals.get(&slot)?) })
         })
         .collect();
     let Schedule { ring, start } = schedule::schedule(service.scheduler, &members, previous);
@@ -190,6 +195,7 @@ impl RealId {
 
 #[cfg(test)]
 mod tests {
+    use lb_common::RING_SLOTS;
     use proptest::prelude::*;
 
     use super::*;
@@ -306,7 +312,7 @@ mod tests {
         world.config.services[0].reals = vec![real; RING_SLOTS + 1];
         assert!(matches!(
             world.plan(&installed, &BTreeMap::new()),
-            Err(PlanError::TooManyInService(name, 16_385)) if name == "web"
+            Err(PlanError::TooManyInService(name, 16_385, RING_SLOTS)) if name == "web"
         ));
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Pure functions. A service's servers are given in the order of the kernel's list, which has the **last added
 //! first**: the reversed order of the configuration file, because a tool that sets up IPVS from a file adds the
-//! servers from its top. Sequences agree with `ip_vs_rr.c`, `ip_vs_wrr.c` and `ip_vs_sh.c`, also across changes of
+//! servers from its top; [`Scheduler::Maglev`] alone does not depend on the order. Sequences agree with `ip_vs_rr.c`, `ip_vs_wrr.c` and `ip_vs_sh.c`, also across changes of
 //! servers and weights, with these differences:
 //!
 //! - `sh` leaves out servers that may take nothing, so that their clients are spread over the others. The kernel
@@ -11,6 +11,7 @@
 //! - A change that leaves the ring as it is (all weights doubled) goes on where it was; the kernel's `wrr` would start
 //!   again at the head of its list.
 
+mod maglev;
 mod round_robin;
 mod source_hash;
 mod weighted;
@@ -18,13 +19,17 @@ mod weighted;
 #[cfg(test)]
 mod recorded;
 
-use lb_common::{RING_SLOTS, Scheduler};
+use std::net::SocketAddrV4;
+
+use lb_common::{MH_SLOTS, RING_SLOTS, Scheduler};
 
 /// A real server as a scheduler sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Index into the real server array.
     pub slot: u16,
+    /// Address and port, by which [`Scheduler::Maglev`] knows it: slots differ between routers.
+    pub address: SocketAddrV4,
     /// Weight in force, `0..=65535`. 0 stands for every reason to take nothing: weight 0, down, drained, unreachable.
     pub weight: u32,
 }
@@ -51,16 +56,25 @@ pub struct Previous<'a> {
     pub divisor: u32,
 }
 
-/// The schedule of `members`, which stand in the order of the kernel's list. Members beyond the first [`RING_SLOTS`]
-/// that may take connections get no slot.
+/// Real servers that a schedule has room for.
+pub const fn capacity(scheduler: Scheduler) -> usize {
+    match scheduler {
+        Scheduler::RoundRobin | Scheduler::WeightedRoundRobin | Scheduler::SourceHash => RING_SLOTS,
+        Scheduler::Maglev => MH_SLOTS,
+    }
+}
+
+/// The schedule of `members`, which stand in the order of the kernel's list. Members that may take connections, beyond the
+/// first ones up to the [`capacity`], get no slot.
 pub fn schedule(scheduler: Scheduler, members: &[Member], previous: Option<Previous<'_>>) -> Schedule {
     let eligible: Vec<Member> =
-        members.iter().copied().filter(|member| member.weight > 0).take(RING_SLOTS).collect();
+        members.iter().copied().filter(|member| member.weight > 0).take(capacity(scheduler)).collect();
     let previous = previous.filter(|previous| !previous.ring.is_empty());
     match scheduler {
         Scheduler::RoundRobin => round_robin::schedule(members, &eligible, previous),
         Scheduler::WeightedRoundRobin => weighted::schedule(&eligible, previous),
         Scheduler::SourceHash => Schedule { ring: source_hash::ring(&eligible), start: 0 },
+        Scheduler::Maglev => Schedule { ring: maglev::ring(&eligible), start: 0 },
     }
 }
 
@@ -75,6 +89,13 @@ const fn gcd(mut a: u32, mut b: u32) -> u32 {
         (a, b) = (b, a % b);
     }
     a
+}
+
+/// A real server for tests: port 80 of an address that its slot gives.
+#[cfg(test)]
+fn member(slot: u16, weight: u32) -> Member {
+    let [high, low] = slot.to_be_bytes();
+    Member { slot, address: SocketAddrV4::new([10, 0, high, low].into(), 80), weight }
 }
 
 impl Previous<'_> {
@@ -103,14 +124,14 @@ mod tests {
     #[test]
     fn nothing_eligible_gives_an_empty_ring() {
         for scheduler in SCHEDULERS {
-            let members = [Member { slot: 1, weight: 0 }];
+            let members = [member(1, 0)];
             assert_eq!(schedule(scheduler, &members, None), Schedule::default(), "{}", scheduler.name());
         }
     }
 
     #[test]
     fn the_largest_service_fits() {
-        let members: Vec<Member> = (0..=u16::MAX).map(|slot| Member { slot, weight: 65_535 }).collect();
+        let members: Vec<Member> = (0..=u16::MAX).map(|slot| member(slot, 65_535)).collect();
         for scheduler in SCHEDULERS {
             let schedule = schedule(scheduler, &members, None);
             assert!(schedule.ring.len() <= RING_SLOTS, "{}", scheduler.name());
@@ -160,12 +181,12 @@ mod tests {
         }
     }
 
-    const SCHEDULERS: [Scheduler; 3] =
-        [Scheduler::RoundRobin, Scheduler::WeightedRoundRobin, Scheduler::SourceHash];
+    const SCHEDULERS: [Scheduler; 4] =
+        [Scheduler::RoundRobin, Scheduler::WeightedRoundRobin, Scheduler::SourceHash, Scheduler::Maglev];
 
     fn members() -> impl Strategy<Value = Vec<Member>> {
         prop::collection::btree_map(0_u16..40, 0_u32..=20, 0..12)
-            .prop_map(|by_slot| by_slot.into_iter().map(|(slot, weight)| Member { slot, weight }).collect())
+            .prop_map(|by_slot| by_slot.into_iter().map(|(slot, weight)| member(slot, weight)).collect())
     }
 
     fn counts(ring: &[u16]) -> BTreeMap<u16, u32> {

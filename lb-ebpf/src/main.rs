@@ -38,6 +38,8 @@ mod hop;
 mod last_hops;
 #[cfg(target_arch = "bpf")]
 mod log;
+#[cfg(any(target_arch = "bpf", test))]
+mod maglev_hash;
 #[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]

@@ -8,7 +8,7 @@ use core::{
 use lb_common::{FlowKey, RING_SLOTS, Reason, Scheduler, Service};
 
 use crate::{
-    connection_hash,
+    connection_hash, maglev_hash,
     maps::{POSITIONS, RINGS},
     source_hash,
 };
@@ -18,8 +18,9 @@ const _: () = assert!(RING_SLOTS.is_power_of_two());
 /// The slots of one ring, in the order in which a new connection tries them.
 pub(crate) struct Slots<'a> {
     service: &'a Service,
-    /// Where `sh` starts; the others ask the ring's position each time.
-    bucket: Option<u32>,
+    client: [u8; 4],
+    /// The first slot of `sh` and `mh`, whose further ones are hashes too; the others ask the ring's position each time.
+    hashed: Option<u32>,
 }
 
 impl<'a> Slots<'a> {
@@ -35,11 +36,12 @@ impl<'a> Slots<'a> {
         if service.ring_len > RING_SLOTS as u32 {
             return Err(Reason::BadTable);
         }
-        let bucket = match Scheduler::from_u8(service.scheduler).ok_or(Reason::BadTable)? {
+        let hashed = match Scheduler::from_u8(service.scheduler).ok_or(Reason::BadTable)? {
             Scheduler::RoundRobin | Scheduler::WeightedRoundRobin => None,
             Scheduler::SourceHash => Some(source_hash::bucket(client)),
+            Scheduler::Maglev => Some(maglev_hash::slot(client, 0, service.ring_len)),
         };
-        Ok(Self { service, bucket })
+        Ok(Self { service, client, hashed })
     }
 
     /// The slots of `service` for the connection with `key`, the same for each of its packets whatever the scheduler is.
@@ -49,8 +51,8 @@ impl<'a> Slots<'a> {
     #[inline(always)]
     pub(crate) fn hashed(service: &'a Service, key: &FlowKey) -> Result<Self, Reason> {
         let slots = Self::new(service, key.source)?;
-        let bucket = slots.bucket.or(Some(connection_hash::bucket(key)));
-        Ok(Self { bucket, ..slots })
+        let hashed = slots.hashed.or(Some(connection_hash::bucket(key)));
+        Ok(Self { hashed, ..slots })
     }
 
     /// The real server in the slot of try number `attempt`, counted from 0.
@@ -60,8 +62,10 @@ impl<'a> Slots<'a> {
     #[inline(always)]
     pub(crate) fn real(&self, attempt: u32) -> Result<u32, Reason> {
         let Service { ring, ring_len, .. } = *self.service;
-        let position = match self.bucket {
-            Some(bucket) => (bucket + attempt) as u64,
+        let position = match self.hashed {
+            Some(first) if attempt == 0 => first as u64,
+            // For `sh` too, whose clients then part as well; and the verifier would walk a difference anew for each try.
+            Some(_) => maglev_hash::slot(self.client, attempt, ring_len) as u64,
             None => take_position(ring)?,
         };
         let slot = position.checked_rem(ring_len as u64).ok_or(Reason::NoServer)?;

@@ -104,7 +104,7 @@ pub struct ServiceStatus {
     pub address: Ipv4Addr,
     /// Virtual port.
     pub port: u16,
-    /// `"rr"`, `"wrr"` or `"sh"`.
+    /// `"rr"`, `"wrr"`, `"sh"` or `"mh"`.
     pub scheduler: String,
     /// Real servers.
     pub reals: Vec<RealStatus>,

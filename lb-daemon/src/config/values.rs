@@ -255,7 +255,8 @@ macro_rules! words {
 
 words! {
     Protocol: "tcp" => Self::Tcp, "udp" => Self::Udp;
-    Scheduler: "rr" => Self::RoundRobin, "wrr" => Self::WeightedRoundRobin, "sh" => Self::SourceHash;
+    Scheduler: "rr" => Self::RoundRobin, "wrr" => Self::WeightedRoundRobin, "sh" => Self::SourceHash,
+        "mh" => Self::Maglev;
     Method: "nat" => Self::Nat, "direct" => Self::Direct;
     CheckType: "connect" => Self::Connect, "send_expect" => Self::SendExpect, "http" => Self::Http, "none" => Self::None;
     FailbackWord: "auto" => Self::Auto, "manual" => Self::Manual;

@@ -150,6 +150,7 @@ fn any_service() -> impl Strategy<Value = (Scheduler, bool, Vec<Real>)> {
         Scheduler::RoundRobin,
         Scheduler::WeightedRoundRobin,
         Scheduler::SourceHash,
+        Scheduler::Maglev,
     ]);
     let servers = prop::collection::btree_map((0_u8..4, 80_u16..82), (0_u32..5, any::<bool>()), 0..=5);
     let servers = servers.prop_map(|servers| {

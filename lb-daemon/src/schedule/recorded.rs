@@ -3,7 +3,7 @@
 
 use lb_common::{SH_BUCKETS, Scheduler};
 
-use super::{Member, Previous, Schedule, common_divisor, schedule};
+use super::{Member, Previous, Schedule, common_divisor, member, schedule};
 
 /// A recording.
 pub(super) struct Recording {
@@ -42,6 +42,7 @@ pub(super) fn replay(scheduler: Scheduler, recording: &Recording) -> [u8; 60] {
         let index = match scheduler {
             Scheduler::SourceHash => recording.bucket(turn),
             Scheduler::RoundRobin | Scheduler::WeightedRoundRobin => *position as usize % ring.len(),
+            Scheduler::Maglev => unreachable!("nothing was recorded of it"),
         };
         *position += 1;
         // The slot of server 2 once it was deleted and added again is 4.
@@ -70,7 +71,7 @@ impl Recording {
             (Change::Deleted, 2) => &[(4, 2), (3, 3), (1, 1)],
             (Change::Nothing | Change::Weight0 | Change::Deleted, _) => &[(3, 3), (2, 2), (1, 1)],
         };
-        pairs.iter().map(|&(slot, weight)| Member { slot, weight }).collect()
+        pairs.iter().map(|&(slot, weight)| member(slot, weight)).collect()
     }
 
     /// `ip_vs_sh_hashkey` of a connection's client: `hash_32` of `include/linux/hash.h` to eight bits.

@@ -36,7 +36,7 @@ fn start_behind(last: usize, members: &[Member], ring: &[u16]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Member, Previous, recorded, schedule};
+    use super::super::{Previous, member, recorded, schedule};
     use lb_common::Scheduler;
 
     #[test]
@@ -51,7 +51,7 @@ mod tests {
         let old = [3, 2, 1];
         // The last connection went to 2, at position 1; 2 and 3 are deleted, 1 is left behind 4.
         let previous = Previous { ring: &old, start: 0, position: 2, divisor: 1 };
-        let members = [Member { slot: 4, weight: 1 }, Member { slot: 1, weight: 1 }];
+        let members = [member(4, 1), member(1, 1)];
         let made = schedule(Scheduler::RoundRobin, &members, Some(previous));
         assert_eq!(made.ring, [4, 1]);
         assert_eq!(made.start, 2, "no server before 2 is left but 1 around the ring's end, so 4 is next");
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn an_unused_ring_starts_at_the_head() {
         let previous = Previous { ring: &[1], start: 0, position: 0, divisor: 1 };
-        let members = [Member { slot: 2, weight: 1 }, Member { slot: 1, weight: 1 }];
+        let members = [member(2, 1), member(1, 1)];
         assert_eq!(schedule(Scheduler::RoundRobin, &members, Some(previous)).start, 0);
     }
 }

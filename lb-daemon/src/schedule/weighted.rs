@@ -109,7 +109,7 @@ fn scaled(eligible: &[Member]) -> Vec<Member> {
     let (slots, weights) = shared_slots(eligible);
     let share = |weight: u32| (u64::from(weight) * slots).checked_div(weights).unwrap_or(0).max(1);
     // A share is at most RING_SLOTS, which fits.
-    eligible.iter().map(|&Member { slot, weight }| Member { slot, weight: share(weight) as u32 }).collect()
+    eligible.iter().map(|&member| Member { weight: share(member.weight) as u32, ..member }).collect()
 }
 
 /// The slots, and the weights among which to share them, once every server whose share is below 1 has got its one.
@@ -135,7 +135,7 @@ fn shared_slots(eligible: &[Member]) -> (u64, u64) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Member, Previous, Schedule, common_divisor, recorded, schedule};
+    use super::super::{Member, Previous, Schedule, common_divisor, member, recorded, schedule};
     use super::{level_of, scaled};
     use lb_common::{RING_SLOTS, Scheduler};
 
@@ -222,6 +222,6 @@ mod tests {
     }
 
     fn members(weights: &[u32]) -> Vec<Member> {
-        (0..).zip(weights).map(|(slot, &weight)| Member { slot, weight }).collect()
+        (0..).zip(weights).map(|(slot, &weight)| member(slot, weight)).collect()
     }
 }

@@ -82,7 +82,7 @@ pub struct Service {
     pub address: String,
     /// Virtual port.
     pub port: u16,
-    /// `"rr"`, `"wrr"` or `"sh"`.
+    /// `"rr"`, `"wrr"`, `"sh"` or `"mh"`.
     pub scheduler: String,
     /// Health check.
     pub check: Check,
