@@ -85,6 +85,7 @@ pub(crate) struct Ipv4Tail(pub(crate) [u32; 3]);
 
 impl Ipv4Tail {
     /// Where it starts in the header.
+    #[cfg(target_arch = "bpf")]
     pub(crate) const OFFSET: usize = 8;
 
     /// Time to live and protocol, as the number that the checksum covers.

@@ -58,7 +58,7 @@ fn main() -> Result<ExitCode> {
         println!("{}", serde_json::to_string(&one(name, args.effort())?)?);
         return Ok(ExitCode::SUCCESS);
     }
-    let baseline = args.baseline.as_ref().map(|file| read(file)).transpose()?;
+    let baseline = args.baseline.as_ref().map(read).transpose()?;
     let report = measure(&args)?;
     print!("{}", report.table(baseline.as_ref()));
     if let Some(file) = &args.json {

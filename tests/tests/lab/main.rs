@@ -1,5 +1,6 @@
 //! Tests through the laboratory: real packets, real servers, real daemons. They share few cores with each other's
 //! timers, so they run one at a time: `cargo test -p lb-tests --test lab -- --test-threads=1`.
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod direct;
 mod exit_codes;

@@ -83,7 +83,7 @@ fn crowd(lab: &Lab) -> Crowd {
 
 /// Half of the connections that end by FIN are closed by the server first.
 fn by_fin(number: u32) -> Close {
-    if number % 2 == 0 { Close::ByClient } else { Close::ByServer }
+    if number.is_multiple_of(2) { Close::ByClient } else { Close::ByServer }
 }
 
 /// Runs a part of the connections and says how fast.
