@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 
-use lb_common::{AddressFilter, FILTER_WORDS, FlowKey};
+use lb_common::{AddressFilter, FILTER_WORDS};
 
 use crate::maps::ADDRESSES;
 
@@ -15,14 +15,22 @@ pub(crate) struct Concern {
     pub(crate) from_real: bool,
 }
 
-/// What the packet may be.
+impl Concern {
+    /// Whether the balancer has nothing to do with it.
+    #[inline(always)]
+    pub(crate) const fn is_none(self) -> bool {
+        !self.to_service && !self.from_real
+    }
+}
+
+/// What a packet from `source` to `destination` may be.
 #[inline(always)]
-pub(crate) fn concern(key: &FlowKey) -> Concern {
+pub(crate) fn concern(source: [u8; 4], destination: [u8; 4]) -> Concern {
     let Some(filter) = ADDRESSES.get_ptr(0) else { return Concern { to_service: false, from_real: false } };
     // SAFETY: a value of the map is valid for the whole run.
     let (services, reals) =
         unsafe { (&raw const (*filter).virtual_addresses, &raw const (*filter).real_addresses) };
-    Concern { to_service: contains(services, key.destination), from_real: contains(reals, key.source) }
+    Concern { to_service: contains(services, destination), from_real: contains(reals, source) }
 }
 
 #[inline(always)]

@@ -8,7 +8,9 @@ use aya_log_ebpf::{
     macro_support::{Level, level_enabled},
     warn,
 };
-use lb_common::{FlowKey, Reason};
+use lb_common::{FlowKey, Reason, Verdict};
+
+use crate::outcome::Outcome;
 
 /// A new connection and the index of its real server: level debug.
 #[inline(always)]
@@ -18,9 +20,19 @@ pub(crate) fn connection(key: &FlowKey, real: u32) {
     }
 }
 
+/// A packet whose way has ended: a line where it is dropped.
+#[inline(always)]
+pub(crate) fn outcome(key: &FlowKey, outcome: Outcome) {
+    if let Err(reason) = outcome
+        && reason.verdict() == Verdict::Drop
+    {
+        dropped(key, reason);
+    }
+}
+
 /// A packet that is dropped: level info, and warn where the daemon or the size of a table is to blame.
 #[inline(always)]
-pub(crate) fn dropped(key: &FlowKey, reason: Reason) {
+fn dropped(key: &FlowKey, reason: Reason) {
     if matches!(reason, Reason::BadTable | Reason::FlowTableFull) {
         if level_enabled(Level::Warn) {
             trouble_line(addresses(key), ports(key), key.protocol, reason as u32);

@@ -75,7 +75,8 @@ mod entry {
     use lb_common::{Reason, tail};
 
     use crate::{
-        bytes::Bytes as _, ctx::Frame, finish::finish, flows, maps::PROGRAMS, parse, pipeline, unknown,
+        addresses, bytes::Bytes as _, ctx::Frame, finish::finish, flows, log, maps::PROGRAMS, parse,
+        pipeline, unknown,
     };
 
     /// Runs for every frame that comes in. Here is the way of the many: packets that do not concern the balancer, and
@@ -83,11 +84,19 @@ mod entry {
     #[xdp(frags)]
     fn lb(ctx: XdpContext) -> u32 {
         let mut frame = Frame::new(&ctx);
-        let packet = match parse::parse(&frame) {
-            Ok(packet) => packet,
-            Err(reason) => return finish(&frame, None, Err(reason), frame.length()),
+        let head = match parse::head(&frame) {
+            Ok(head) => head,
+            Err(reason) => return finish(&frame, Err(reason), frame.length()),
         };
-        let outcome = match pipeline::process(&mut frame, &packet, flows::now()) {
+        let concern = addresses::concern(head.source(), head.destination());
+        if concern.is_none() {
+            return finish(&frame, Err(Reason::NotOurs), head.frame_length(&frame));
+        }
+        let packet = match parse::packet(&frame, &head) {
+            Ok(packet) => packet,
+            Err(reason) => return finish(&frame, Err(reason), head.frame_length(&frame)),
+        };
+        let outcome = match pipeline::process(&mut frame, &packet, concern, flows::now()) {
             Some(outcome) => outcome,
             None => {
                 // SAFETY: control goes to the other program for good, and nothing here waits to be dropped.
@@ -96,7 +105,8 @@ mod entry {
                 Err(Reason::BadTable)
             }
         };
-        finish(&frame, Some(&packet.key), outcome, packet.frame_length)
+        log::outcome(&packet.key, outcome);
+        finish(&frame, outcome, packet.frame_length)
     }
 
     /// The way of the few: whatever begins a connection, or belongs to none that is known. A program of its own, which the
@@ -115,9 +125,10 @@ mod entry {
                         Err(Reason::BadTable)
                     }
                 };
-                finish(&frame, Some(&packet.key), outcome, packet.frame_length)
+                log::outcome(&packet.key, outcome);
+                finish(&frame, outcome, packet.frame_length)
             }
-            Err(reason) => finish(&frame, None, Err(reason), frame.length()),
+            Err(reason) => finish(&frame, Err(reason), frame.length()),
         }
     }
 

@@ -23,28 +23,83 @@ const FRAGMENT: u16 = 0x3fff;
 /// The octet of a TCP header with the data offset in its upper half; the flags follow (RFC 9293 3.1).
 pub(crate) const TCP_DATA_OFFSET: usize = offset_of!(TcpHdr, _bitfield_1);
 
+/// The headers up to that of IPv4: enough to tell whether a packet concerns the balancer.
+#[derive(Clone, Copy)]
+pub(crate) struct Head {
+    macs: Macs,
+    l3: usize,
+    in_vlan: bool,
+    /// The IPv4 header of RFC 791 3.1 in words of memory: the first octet is the lowest of its word.
+    ip: [u32; 5],
+}
+
+impl Head {
+    /// Source address.
+    #[inline(always)]
+    pub(crate) const fn source(&self) -> [u8; 4] {
+        let [_, _, _, source, _] = self.ip;
+        source.to_ne_bytes()
+    }
+
+    /// Destination address.
+    #[inline(always)]
+    pub(crate) const fn destination(&self) -> [u8; 4] {
+        let [_, _, _, _, destination] = self.ip;
+        destination.to_ne_bytes()
+    }
+
+    /// Bytes of the frame.
+    #[inline(always)]
+    pub(crate) fn frame_length(&self, bytes: &impl Bytes) -> usize {
+        let claimed = self.l3 + self.total_length() as usize;
+        // Only a frame of several buffers holds more than its linear part; no other pays for the helper.
+        let linear = bytes.linear_length();
+        if claimed <= linear { linear } else { bytes.length() }
+    }
+
+    #[inline(always)]
+    const fn total_length(&self) -> u16 {
+        let [version, ..] = self.ip;
+        ((version >> 16) as u16).swap_bytes()
+    }
+}
+
 /// Describes the packet in `bytes`.
 ///
 /// # Errors
 /// `NotIpv4`, `OtherProtocol`, `Fragment`, `Malformed`.
 #[inline(always)]
 pub(crate) fn parse(bytes: &impl Bytes) -> Result<Packet, Reason> {
+    packet(bytes, &head(bytes)?)
+}
+
+/// The first headers of `bytes`.
+///
+/// # Errors
+/// `NotIpv4`, `Malformed`.
+#[inline(always)]
+pub(crate) fn head(bytes: &impl Bytes) -> Result<Head, Reason> {
     let macs = Macs(bytes.read(0).ok_or(Reason::NotIpv4)?);
     let (l3, in_vlan) = find_ipv4(bytes).ok_or(Reason::NotIpv4)?;
     // The verifier would walk the whole program once for each number of tags.
     let l3 = bytes.hidden(l3, macs.0[1] as usize & OFFSET_MASK) & OFFSET_MASK;
-    // The header of RFC 791 3.1 in words of memory: the first octet is the lowest of its word.
-    let [version, fragment, ttl, source, destination]: [u32; 5] = bytes.read(l3).ok_or(Reason::Malformed)?;
+    Ok(Head { macs, l3, in_vlan, ip: bytes.read(l3).ok_or(Reason::Malformed)? })
+}
+
+/// Describes the packet in `bytes`, which begins with `head`.
+///
+/// # Errors
+/// `OtherProtocol`, `Fragment`, `Malformed`.
+#[inline(always)]
+pub(crate) fn packet(bytes: &impl Bytes, head: &Head) -> Result<Packet, Reason> {
+    let Head { macs, l3, in_vlan, ip: [version, fragment, ttl, source, destination] } = *head;
+    let total_length = head.total_length();
+    let frame_length = head.frame_length(bytes);
     let header_length = (version & 0x0f) as usize * 4;
-    let total_length = ((version >> 16) as u16).swap_bytes();
-    let claimed = l3 + total_length as usize;
-    // Only a frame of several buffers holds more than its linear part; no other pays for the helper.
-    let linear = bytes.linear_length();
-    let frame_length = if claimed <= linear { linear } else { bytes.length() };
     if version >> 4 & 0x0f != 4
         || header_length < Ipv4Hdr::LEN
         || (total_length as usize) < header_length
-        || frame_length < claimed
+        || frame_length < l3 + total_length as usize
     {
         return Err(Reason::Malformed);
     }
@@ -150,6 +205,18 @@ mod tests {
                 Ok(packet) if tags <= 2 => assert_eq!((packet.l3, packet.l4), (14 + 4 * tags, 34 + 4 * tags)),
                 outcome => assert_eq!((tags, outcome), (3, Err(Reason::NotIpv4))),
             }
+        }
+    }
+
+    #[test]
+    fn the_head_tells_the_addresses_behind_any_tags() {
+        for tags in 0..=2 {
+            let head = head(&frame(&[&TAG.repeat(tags), &SYN])).unwrap();
+            assert_eq!(
+                (head.source(), head.destination()),
+                ([10, 0, 0, 100], [192, 0, 2, 10]),
+                "{tags} tags"
+            );
         }
     }
 

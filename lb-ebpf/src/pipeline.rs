@@ -1,10 +1,10 @@
-//! The way of a packet whose connection is known, and of one that does not concern the balancer.
+//! The way of a packet whose connection is known.
 
 use aya_ebpf::bindings::xdp_md;
 use lb_common::{IPPROTO_UDP, LastHop, RealState, Reason, flow_table::Stamp};
 
 use crate::{
-    addresses::{Concern, concern},
+    addresses::Concern,
     bytes::Bytes as _,
     count,
     ctx::Frame,
@@ -20,11 +20,8 @@ use crate::{
 
 /// Decides about a packet and rewrites it accordingly; `None` where its connection is not known.
 #[inline(always)]
-pub(crate) fn process(frame: &mut Frame, packet: &Packet, now: Stamp) -> Option<Outcome> {
-    let Concern { to_service, from_real } = concern(&packet.key);
-    if !to_service && !from_real {
-        return Some(Err(Reason::NotOurs));
-    }
+pub(crate) fn process(frame: &mut Frame, packet: &Packet, concern: Concern, now: Stamp) -> Option<Outcome> {
+    let Concern { to_service, from_real } = concern;
     if to_service && let Some(connection) = flows::of_client(&packet.key, now) {
         if !starts_anew(packet, &connection) {
             return Some(from_client(frame, packet, &connection, now));
