@@ -57,7 +57,7 @@ pub(crate) fn of_client(key: &FlowKey, now: Stamp) -> Option<Connection> {
 #[inline(always)]
 pub(crate) fn of_reply(key: &FlowKey, now: Stamp) -> Option<Connection> {
     find(key.to(), key.protocol, now, |real| {
-        real.method == Method::Nat as u8 && real.address == key.source && real.port == key.source_port
+        real.method == Method::Nat as u8 && same(real.address, key.source) && real.port == key.source_port
     })
 }
 
@@ -315,13 +315,13 @@ fn is_current(meta: Meta, real: &Real) -> bool {
 /// Whether a real server is one of the service that a client's packet is for.
 #[inline(always)]
 fn is_for(real: &Real, key: &FlowKey) -> bool {
-    real.virtual_address == key.destination && real.virtual_port == key.destination_port
+    same(real.virtual_address, key.destination) && real.virtual_port == key.destination_port
 }
 
 /// Whether two real servers stand in one service.
 #[inline(always)]
 fn same_service(one: &Real, other: &Real) -> bool {
-    one.virtual_address == other.virtual_address && one.virtual_port == other.virtual_port
+    same(one.virtual_address, other.virtual_address) && one.virtual_port == other.virtual_port
 }
 
 /// Whether the replies of two real servers to one client look the same.
@@ -329,6 +329,12 @@ fn same_service(one: &Real, other: &Real) -> bool {
 fn replies_alike(one: &Real, other: &Real) -> bool {
     one.method == Method::Nat as u8
         && other.method == Method::Nat as u8
-        && one.address == other.address
+        && same(one.address, other.address)
         && one.port == other.port
+}
+
+/// Whether two addresses are the same. As arrays they would be compared octet by octet.
+#[inline(always)]
+fn same(one: [u8; 4], other: [u8; 4]) -> bool {
+    u32::from_ne_bytes(one) == u32::from_ne_bytes(other)
 }
