@@ -47,9 +47,9 @@ pub(crate) fn to_client(frame: &mut Frame, packet: &Packet, real: &Real) -> Resu
 
 #[inline(always)]
 fn rewrite(frame: &mut Frame, packet: &Packet, end: End, old: Endpoint, new: Endpoint) -> Result<(), Reason> {
-    rewrite_ip(frame, packet, end, old, new)
-        .and_then(|()| rewrite_transport(frame, packet, end, old, new))
-        .ok_or(Reason::Malformed)
+    // Not by a closure: the compiler makes a function of one that has much in it, and all of `packet` has to stand in memory.
+    rewrite_ip(frame, packet, end, old, new).ok_or(Reason::Malformed)?;
+    rewrite_transport(frame, packet, end, old, new).ok_or(Reason::Malformed)
 }
 
 #[inline(always)]
@@ -72,22 +72,16 @@ fn rewrite_transport(
     old: Endpoint,
     new: Endpoint,
 ) -> Option<()> {
-    // Both checksums cover the addresses too, in the pseudo-header (RFC 9293 3.1, RFC 768).
-    let replace = |checksum| {
-        ChecksumUpdate::new(checksum)
-            .replace_address(old.address, new.address)
-            .replace_u16(old.port, new.port)
-    };
     if packet.key.protocol == IPPROTO_TCP {
         let place = packet.l4 + offset_of!(TcpHdr, check);
         let checksum: [u8; 2] = frame.read(place)?;
-        frame.write(place, replace(checksum).finish())?;
+        frame.write(place, replaced(checksum, old, new).finish())?;
     } else {
         let place = packet.l4 + offset_of!(UdpHdr, check);
         let checksum: [u8; 2] = frame.read(place)?;
         // Zero says that the sender made no checksum (RFC 768); there is none to keep right.
         if checksum != [0; 2] {
-            frame.write(place, replace(checksum).finish_udp())?;
+            frame.write(place, replaced(checksum, old, new).finish_udp())?;
         }
     }
     // TCP and UDP both begin with the ports.
@@ -96,6 +90,12 @@ fn rewrite_transport(
         End::Destination => offset_of!(TcpHdr, dest),
     };
     frame.write(packet.l4 + port, new.port.to_be_bytes())
+}
+
+/// The checksum of TCP or UDP. Both cover the addresses too, in the pseudo-header (RFC 9293 3.1, RFC 768).
+#[inline(always)]
+fn replaced(checksum: [u8; 2], old: Endpoint, new: Endpoint) -> ChecksumUpdate {
+    ChecksumUpdate::new(checksum).replace_address(old.address, new.address).replace_u16(old.port, new.port)
 }
 
 const _: () = assert!(offset_of!(TcpHdr, source) == offset_of!(UdpHdr, src));
