@@ -5,3 +5,4 @@ pub mod demo;
 pub mod lab;
 pub mod packet;
 pub mod prog;
+pub mod translated;

@@ -1,5 +1,6 @@
 //! `cargo xtask build-ebpf`: the object alone, and what the verifier makes of it.
 
+mod calls;
 mod report;
 
 use std::{fs, path::Path};
@@ -17,7 +18,7 @@ pub(crate) struct Args {
     no_load: bool,
 }
 
-/// Builds, loads, shows.
+/// Builds, loads, shows, and compares the calls of the hot path with their record.
 pub(crate) fn run(args: &Args) -> Result<()> {
     setup::ensure_build()?;
     let compiler = builder::find_compiler().map_err(|error| anyhow!(error))?;
@@ -30,11 +31,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     if !shell::is_privileged() {
-        println!("SKIPPED: loading through the verifier and attaching natively need root");
+        println!("SKIPPED: loading through the verifier, counting calls and attaching natively need root");
         return Ok(());
     }
-    print!("{}", report::text(&verify(&object)?)?);
-    Ok(())
+    let report = report::parse(&verify(&object)?)?;
+    print!("{}{}", report::text(&report)?, calls::table(&report)?);
+    let record = fs::read_to_string(shell::root().join(calls::RECORD)).context(calls::RECORD)?;
+    calls::compare(&report, &record)
 }
 
 /// Has the kernel load and attach the object; the answer is the JSON of the program `verify-ebpf`.

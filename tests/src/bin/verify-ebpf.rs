@@ -1,7 +1,11 @@
 //! Has the kernel's verifier load an object, attaches it natively to a veth in a network namespace of its own, and
-//! prints what the kernel then knows about program and maps, as JSON. `cargo xtask build-ebpf` shows it.
+//! prints what the kernel then knows about programs and maps, as JSON. `cargo xtask build-ebpf` shows it.
 
-use std::{env, fs, os::fd::AsRawFd, process::Command};
+use std::{
+    env, fs,
+    os::fd::{AsFd as _, AsRawFd as _},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 use aya::{
@@ -9,8 +13,9 @@ use aya::{
     maps::{Map, MapData, MapInfo},
     programs::{ProgramInfo, Xdp, XdpMode},
 };
-use lb_common::flow_table::bucket_count;
+use lb_common::{flow_table::bucket_count, program};
 use lb_daemon::datapath::{globals::Globals, programs};
+use lb_tests::translated::{self, Symbols};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 
@@ -32,7 +37,12 @@ fn main() -> Result<()> {
     let program = programs::entry(&mut ebpf)?;
     let info = program.info()?;
     attach_natively(program)?;
-    let report = json!({ "program": describe_program(&info)?, "attach": "native (veth)", "maps": describe_maps(&ebpf)? });
+    let report = json!({
+        "program": describe_program(&info)?,
+        "attach": "native (veth)",
+        "translated": describe_translated(&ebpf)?,
+        "maps": describe_maps(&ebpf)?,
+    });
     println!("{report}");
     Ok(())
 }
@@ -64,6 +74,18 @@ fn describe_program(info: &ProgramInfo) -> Result<Value> {
     }))
 }
 
+/// The functions of the programs that packets run through, the hot path first.
+fn describe_translated(ebpf: &Ebpf) -> Result<Vec<Value>> {
+    let symbols = Symbols::read()?;
+    let describe = |name| {
+        let program = ebpf.program(name).with_context(|| format!("no program {name}"))?;
+        let functions = translated::functions(program.fd()?.as_fd(), &symbols)
+            .with_context(|| format!("program {name}"))?;
+        Ok(json!({ "program": name, "functions": functions }))
+    };
+    [program::ENTRY, program::NO_CONNECTION].into_iter().map(describe).collect()
+}
+
 fn describe_maps(ebpf: &Ebpf) -> Result<Vec<Value>> {
     let mut maps: Vec<_> = ebpf.maps().filter_map(|(name, map)| Some((name, data(map)?))).collect();
     maps.sort_by_key(|(name, _)| *name);
@@ -85,8 +107,7 @@ fn describe_map(name: &str, info: &MapInfo) -> Result<Value> {
 /// kernel/bpf/syscall.c).
 fn memory(info: &MapInfo) -> Result<u64> {
     let fd = info.fd()?;
-    let text =
-        fs::read_to_string(format!("/proc/self/fdinfo/{}", std::os::fd::AsFd::as_fd(&fd).as_raw_fd()))?;
+    let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))?;
     let line = text.lines().find_map(|line| line.strip_prefix("memlock:")).context("no memlock in fdinfo")?;
     line.trim().parse().with_context(|| format!("memlock: {line}"))
 }

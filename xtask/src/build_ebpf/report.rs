@@ -5,19 +5,26 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// The report of `verify-ebpf` as a text of several lines.
+/// What `verify-ebpf` printed.
+///
+/// # Errors
+/// When it is no JSON.
+pub(super) fn parse(json: &str) -> Result<Value> {
+    serde_json::from_str(json).context("verify-ebpf printed no JSON")
+}
+
+/// Program and maps as a text of several lines.
 ///
 /// # Errors
 /// When it is not the JSON that `tests/src/bin/verify-ebpf.rs` prints.
-pub(crate) fn text(json: &str) -> Result<String> {
-    let report: Value = serde_json::from_str(json).context("verify-ebpf printed no JSON")?;
+pub(super) fn text(report: &Value) -> Result<String> {
     let program = &report["program"];
     let mut text = format!(
         "verifier  accepted: {} instructions verified, {} translated, {} jited\nattach    {}\n",
         number(program, "verified_instructions")?,
         bytes(number(program, "translated_bytes")?),
         bytes(number(program, "jited_bytes")?),
-        word(&report, "attach")?,
+        word(report, "attach")?,
     );
     writeln!(
         text,
@@ -55,11 +62,11 @@ pub(crate) fn bytes(n: u64) -> String {
     }
 }
 
-fn number(object: &Value, key: &str) -> Result<u64> {
+pub(super) fn number(object: &Value, key: &str) -> Result<u64> {
     object[key].as_u64().with_context(|| format!("verify-ebpf: {key} is no number"))
 }
 
-fn word<'a>(object: &'a Value, key: &str) -> Result<&'a str> {
+pub(super) fn word<'a>(object: &'a Value, key: &str) -> Result<&'a str> {
     object[key].as_str().with_context(|| format!("verify-ebpf: {key} is no string"))
 }
 
@@ -79,7 +86,7 @@ mod tests {
                  "memory_bytes": 512}
             ]
         }"#;
-        let text = text(json).unwrap();
+        let text = text(&parse(json).unwrap()).unwrap();
         assert!(text.contains("1234 instructions verified, 2.0 KiB translated, 999 B jited"), "{text}");
         let flows = text.lines().find(|line| line.starts_with("FLOWS")).unwrap();
         let columns: Vec<_> = flows.split_whitespace().collect();
@@ -89,8 +96,8 @@ mod tests {
 
     #[test]
     fn another_shape_is_an_error() {
-        assert!(text("{}").unwrap_err().to_string().contains("verified_instructions"));
-        assert!(text("no JSON").is_err());
+        assert!(text(&parse("{}").unwrap()).unwrap_err().to_string().contains("verified_instructions"));
+        assert!(parse("no JSON").is_err());
     }
 
     #[test]
