@@ -2,8 +2,8 @@
 //!
 //! Pure functions. A service's servers are given in the order of the kernel's list, which has the **last added
 //! first**: the reversed order of the configuration file, because a tool that sets up IPVS from a file adds the
-//! servers from its top; [`Scheduler::Maglev`] alone does not depend on the order. Sequences agree with `ip_vs_rr.c`, `ip_vs_wrr.c` and `ip_vs_sh.c`, also across changes of
-//! servers and weights, with these differences:
+//! servers from its top; [`Scheduler::Maglev`] alone does not depend on the order. Sequences agree with `ip_vs_rr.c`,
+//! `ip_vs_wrr.c` and `ip_vs_sh.c`, also across changes of servers and weights, with these differences:
 //!
 //! - `sh` leaves out servers that may take nothing, so that their clients are spread over the others. The kernel
 //!   gives such a server one bucket a round and refuses the clients that fall into it.

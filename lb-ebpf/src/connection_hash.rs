@@ -20,6 +20,19 @@ mod tests {
 
     use super::*;
 
+    /// Computed by a program that shares no code with ours. Routers of a pair may run different versions for a while.
+    #[test]
+    fn buckets_stay_the_same_for_ever() {
+        let key = |source, port, address, service| FlowKey::new(IPPROTO_TCP, source, port, address, service);
+        let keys = [
+            key([10, 0, 0, 101], 20_000, [192, 0, 2, 1], 80),
+            key([10, 0, 0, 101], 20_001, [192, 0, 2, 1], 80),
+            key([10, 0, 0, 101], 20_000, [192, 0, 2, 1], 443),
+            key([255; 4], 65_535, [255; 4], 65_535),
+        ];
+        assert_eq!(keys.map(|key| bucket(&key)), [7_751_428, 6_325_137, 12_125_542, 141_136]);
+    }
+
     #[test]
     fn ports_and_addresses_in_a_row_are_spread() {
         for servers in [2, 3, 7, 16] {

@@ -1,7 +1,9 @@
 //! Where both buckets of a connection are full of established ones.
 
+use std::net::SocketAddrV4;
+
 use lb_common::{
-    ConnState, IPPROTO_TCP, IPPROTO_UDP, Reason,
+    ConnState, IPPROTO_TCP, IPPROTO_UDP, Reason, Scheduler,
     flow_table::{Client, Key, Meta, Phase, WAYS},
 };
 use lb_tests::prog::{Flow, Program};
@@ -10,9 +12,14 @@ use super::world::*;
 
 /// Fills both buckets of the client with connections that nothing may push out.
 fn fill(world: &mut World, protocol: u8) {
+    fill_for(world, flow_client(), protocol);
+}
+
+/// The same for another client.
+fn fill_for(world: &mut World, client: Client, protocol: u8) {
     let now = world.program.now().unwrap();
     let meta = Meta::new(IPPROTO_TCP, ConnState::Established, now, GENERATION, 0).in_phase(Phase::Live);
-    for bucket in Program::buckets(flow_client(), protocol) {
+    for bucket in Program::buckets(client, protocol) {
         for (way, port) in (0..WAYS).zip(1..) {
             let key = Key::new(Client::new([198, 51, 100, 1], port), 3);
             world.program.set_flow(&Flow { bucket, way, key, meta }).unwrap();
@@ -107,6 +114,40 @@ fn connections_without_an_entry_are_spread_over_the_servers() {
                 .insert((1..=3).find(|&s| run.frame == to_direct_server(query.clone(), s).bytes()).unwrap());
         }
         assert_eq!(servers.len(), 3);
+    });
+}
+
+#[test]
+fn hashed_services_choose_the_same_server_without_an_entry() {
+    with_world(|world| {
+        let ring: Vec<u16> = [1, 2, 3].into_iter().cycle().take(256).collect();
+        for scheduler in [Scheduler::SourceHash, Scheduler::Maglev] {
+            let mut servers = std::collections::BTreeSet::new();
+            for number in 0..16 {
+                let source = SocketAddrV4::new([10, 0, 0, 101 + number].into(), client().port());
+                let frame = |flags| from_client(flags).source(source);
+                world.reset();
+                world.use_direct_routing();
+                world.serve(IPPROTO_TCP, TCP_RING, scheduler, &ring);
+                let run = world.program.run(world.public, &frame("S").bytes()).unwrap();
+                let with_room = |&s: &u32| run.frame == to_direct_server(frame("S"), s).bytes();
+                let server = (1..=3).find(with_room).unwrap();
+                servers.insert(server);
+                world.reset();
+                world.use_direct_routing();
+                world.serve(IPPROTO_TCP, TCP_RING, scheduler, &ring);
+                let client = Client::new(source.ip().octets(), source.port());
+                fill_for(world, client, IPPROTO_TCP);
+                for flags in ["S", "A", "FA"] {
+                    let there = to_direct_server(frame(flags), server);
+                    let row = format!("{} {source} {flags}", scheduler.name());
+                    world.public(&row, &frame(flags), transmit(Reason::Direct, &there));
+                }
+                let flows = world.program.flows().unwrap();
+                assert!(flows.iter().all(|flow| flow.key.client() != client));
+            }
+            assert_eq!(servers.len(), 3);
+        }
     });
 }
 
