@@ -8,6 +8,7 @@ mod check;
 mod decode;
 mod errors;
 mod fingerprint;
+mod key;
 mod load;
 mod raw;
 mod suggest;
@@ -17,6 +18,7 @@ mod values;
 mod tests;
 
 pub use errors::{Error, Errors};
+pub use key::{Key, Keys};
 pub use load::{Host, load, parse};
 
 use std::{collections::BTreeSet, net::Ipv4Addr, path::PathBuf, time::Duration};
@@ -74,8 +76,8 @@ pub struct Peer {
     pub failback: Failback,
     /// UDP port of heartbeats on both routers.
     pub port: u16,
-    /// Shared key, at least 16 bytes.
-    pub key: Key,
+    /// Shared keys.
+    pub keys: Keys,
     /// Paths, at least one.
     pub paths: Vec<HeartbeatPath>,
 }
@@ -99,16 +101,6 @@ pub enum Failback {
     },
     /// Waits for the operator.
     Manual,
-}
-
-/// A secret. It never shows in `Debug`, logs or the API.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key(pub Vec<u8>);
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(…)")
-    }
 }
 
 /// A virtual service.

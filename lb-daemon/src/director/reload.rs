@@ -54,6 +54,8 @@ impl Director {
         let new = read_config(&self.parts.config_path, &self.parts.config).await?;
         // More than the data plane has room for.
         self.plan(&new)?;
+        let keys = new.peer.as_ref().map_or(Ok(()), |peer| self.parts.pair.accept_keys(peer));
+        keys.map_err(|refusal| format!("{}: {refusal}", self.parts.config_path.display()))?;
         Ok(new)
     }
 }
@@ -85,7 +87,6 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if let (Some(old), Some(new)) = (&old.peer, &new.peer) {
         differ("peer.paths", old.paths != new.paths);
         differ("peer.port", old.port != new.port);
-        differ("peer.key", old.key != new.key);
     }
     differ("[limits]", old.limits != new.limits);
     differ("[daemon]", old.daemon != new.daemon);

@@ -1,6 +1,7 @@
 //! Moves datagrams and time between the network and the [`engine`](super::engine).
 
 mod gate;
+mod keys;
 mod settings;
 mod socket;
 mod status;
@@ -28,7 +29,7 @@ use self::{
 use super::{
     Role,
     engine::{Engine, Settings},
-    heartbeat::codec::Codec,
+    heartbeat::codec::{Codec, PeerKeys},
 };
 use crate::{api::types::PeerStatus, config};
 
@@ -109,6 +110,10 @@ struct Shared {
 struct Core {
     engine: Engine,
     ignored: IgnoredCounts,
+    /// With the keys in force; `None` without a peer.
+    codec: Option<Arc<Codec>>,
+    /// What the peer said of its keys last.
+    peer_keys: Option<PeerKeys>,
 }
 
 impl Shared {
@@ -151,18 +156,16 @@ impl Bound {
         let engine = Engine::new(settings, resume, now());
         let (role_out, role) = watch::channel(state_of(&engine));
         let (reannounce_out, reannounce) = watch::channel(0);
-        let core = Mutex::new(Core { engine, ignored: IgnoredCounts::new() });
+        let codec = peer.as_ref().map(|peer| Arc::new(Codec::new(&peer.keys)));
+        // What came since the ports were taken cannot know this life of the router: discarded, or the log would call it a replay.
+        for (socket, codec) in sockets.iter_mut().zip(&codec) {
+            drop(socket.receive(codec));
+        }
+        let core = Mutex::new(Core { engine, ignored: IgnoredCounts::new(), codec, peer_keys: None });
         let shared = Arc::new(Shared { core, changed: Notify::new() });
         let (applied, applied_in) = watch::channel(Role::Starting);
         let outputs = task::Outputs { role: role_out, reannounce: reannounce_out };
-        let key = peer.as_ref().map_or_else(|| config::Key(Vec::new()), |peer| peer.key.clone());
-        let codec = Codec::new(&key);
-        // What came since the ports were taken cannot know this life of the router: discarded, or the log would call it a replay.
-        for socket in &mut sockets {
-            drop(socket.receive(&codec));
-        }
-        let task =
-            tokio::spawn(task::run(Arc::clone(&shared), codec, sockets, Gate::new(applied_in), outputs));
+        let task = tokio::spawn(task::run(Arc::clone(&shared), sockets, Gate::new(applied_in), outputs));
         Ok(Handle { role, reannounce, applied, shared, fixed: peer.map(Fixed::from), task: Some(task) })
     }
 }
@@ -179,7 +182,7 @@ impl Handle {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let paths = self.fixed.as_ref().map_or(&[][..], |fixed| &fixed.paths);
-        status::warnings(&self.shared.lock().engine, paths)
+        status::warnings(&self.shared.lock(), paths)
     }
 
     /// Notes that the data plane has this role. The peer hears that this router is active when it is, so that one that
@@ -199,6 +202,15 @@ impl Handle {
         result.map_err(|refusal| refusal.to_string())
     }
 
+    /// Whether heartbeats go on both ways with the keys of `peer` in place of those in force.
+    ///
+    /// # Errors
+    ///
+    /// Why the routers would no longer hear each other, in one line.
+    pub fn accept_keys(&self, peer: &config::Peer) -> Result<(), String> {
+        keys::judge(&self.shared.lock(), &peer.keys).map_err(str::to_owned)
+    }
+
     /// Puts a new configuration in force.
     ///
     /// # Errors
@@ -210,6 +222,7 @@ impl Handle {
             let old = core.engine.settings();
             let settings = Settings::new(old.name.clone(), peer, config_hash, old.incarnation);
             core.engine.reconfigure(settings, now());
+            core.codec = Some(Arc::new(Codec::new(&peer.keys)));
         }
         self.shared.changed.notify_one();
         settings::compare(self.fixed.as_ref(), peer.map(Fixed::from).as_ref())

@@ -1,6 +1,7 @@
-//! What the routers of a pair tell each other. [`codec`] puts it on the wire.
+//! What the routers of a pair tell each other. [`codec`] puts it on the wire, [`keyring`] signs it.
 
 pub mod codec;
+pub mod keyring;
 
 use super::Role;
 

@@ -8,7 +8,7 @@ use std::{
 use etherparse::{SlicedPacket, TransportSlice};
 use lb_daemon::{
     api::types::{PeerStatus, Status},
-    config::Key,
+    config::{Key, Keys},
     ha::{
         Role,
         heartbeat::{Heartbeat, codec::Codec},
@@ -95,7 +95,7 @@ fn recorded_heartbeats_of_a_dead_router_do_not_keep_its_role() {
 
 /// Payloads that no router should believe, and what each is ignored as. `recorded` is a heartbeat of the peer.
 fn shots(recorded: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
-    let forged = Codec::new(&Key(b"a-guess-at-the-secret".to_vec())).encode(&usurper()).to_vec();
+    let forged = Codec::new(&Keys::one(Key(b"a-guess-at-the-secret".to_vec()))).encode(&usurper()).to_vec();
     let changed = |offset: usize, byte: u8| {
         let mut copy = recorded.to_vec();
         copy[offset] = byte;

@@ -6,7 +6,7 @@ use humantime::format_duration;
 
 use super::{all, unique::Unique};
 use crate::config::{
-    Failback, HeartbeatPath, Key, Peer,
+    Failback, HeartbeatPath, Keys, Peer,
     decode::{At, Field},
     errors::Report,
     raw,
@@ -20,9 +20,6 @@ const FAILBACK_DELAY: Duration = Duration::from_secs(5);
 /// The port on which pulse of the Red Hat Load Balancer Add-On sends its heartbeats.
 const PORT: u16 = 539;
 
-/// Shortest key, in bytes: 128 bits.
-const KEY_MIN: usize = 16;
-
 /// Intervals that must be lost at least before the peer is taken for dead.
 const LOST_INTERVALS: u32 = 3;
 
@@ -35,7 +32,7 @@ pub(super) fn peer(
     let table = &peer.value;
     let times = times(table, report);
     let failback = failback(table, report);
-    let key = key(peer, read_key, report);
+    let keys = keys(peer, read_key, report);
     let paths = paths(table, report);
     let (interval, dead_after) = times?;
     Some(Peer {
@@ -44,7 +41,7 @@ pub(super) fn peer(
         dead_after,
         failback: failback?,
         port: table.port.or(Whole(PORT))?.0,
-        key: key?,
+        keys: keys?,
         paths: paths?,
     })
 }
@@ -85,11 +82,11 @@ fn failback(table: &raw::Peer, report: &mut Report) -> Option<Failback> {
 }
 
 /// `key`, or what `key_file` holds. Neither ever shows in a message.
-fn key(
+fn keys(
     peer: &At<raw::Peer>,
     read_key: &dyn Fn(&Path) -> io::Result<String>,
     report: &mut Report,
-) -> Option<Key> {
+) -> Option<Keys> {
     let (source, line, text) = match (&peer.value.key, &peer.value.key_file) {
         (Field::Bad, _) | (_, Field::Bad) => return None,
         (Field::Absent, Field::Absent) => {
@@ -108,19 +105,15 @@ fn key(
                 report.wrong(
                     file.line,
                     format_args!("{path} cannot be read: {error}"),
-                    "a file of mode 0600 that holds the key",
+                    "a file of mode 0600 that holds the keys, one a line",
                 );
                 return None;
             }
         },
     };
-    let key = text.trim_end_matches(['\r', '\n']).as_bytes();
-    if key.len() < KEY_MIN {
-        let what = format!("{source} holds a key of {} bytes", key.len());
-        report.wrong(line, what, format_args!("at least {KEY_MIN} bytes"));
-        return None;
-    }
-    Some(Key(key.to_vec()))
+    Keys::parse(&text)
+        .map_err(|(what, expected)| report.wrong(line, format_args!("{source} holds {what}"), expected))
+        .ok()
 }
 
 /// `paths`: at least one, and no address on two of them, for then they would not be two ways.

@@ -10,7 +10,7 @@ fn a_configuration_is_loaded_with_the_key_file_it_names() {
     let directory = tempfile::tempdir().unwrap();
     let config = pair_with_key(directory.path(), b"a key of twenty byte\n", 0o600);
     let peer = load(&config, &Host::default()).unwrap().peer.unwrap();
-    assert_eq!(peer.key.0, b"a key of twenty byte");
+    assert_eq!(peer.keys.signing.0, b"a key of twenty byte");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn keys_lose_their_newline_and_nothing_else() {
         (" 123456789abcde \n", " 123456789abcde "),
     ] {
         let config = parse(PAIR, "lbd.toml", &Host::default(), &|_| Ok(content.to_owned())).unwrap();
-        assert_eq!(config.peer.unwrap().key.0, key.as_bytes());
+        assert_eq!(config.peer.unwrap().keys.signing.0, key.as_bytes());
     }
 }
 

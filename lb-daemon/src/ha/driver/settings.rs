@@ -1,18 +1,17 @@
 //! What a reload can change, and what needs a restart.
 
-use crate::config::{HeartbeatPath, Key, Peer};
+use crate::config::{HeartbeatPath, Peer};
 
 /// What is fixed while the heartbeat runs.
 #[derive(Clone, Debug)]
 pub(super) struct Fixed {
     pub(super) paths: Vec<HeartbeatPath>,
     port: u16,
-    key: Key,
 }
 
 impl From<Peer> for Fixed {
     fn from(peer: Peer) -> Self {
-        Self { paths: peer.paths, port: peer.port, key: peer.key }
+        Self { paths: peer.paths, port: peer.port }
     }
 }
 
@@ -29,7 +28,6 @@ pub(super) fn compare(running: Option<&Fixed>, new: Option<&Fixed>) -> Result<()
         (Some(running), Some(new)) => [
             (running.paths != new.paths).then_some("peer.paths"),
             (running.port != new.port).then_some("peer.port"),
-            (running.key != new.key).then_some("peer.key"),
         ]
         .into_iter()
         .flatten()

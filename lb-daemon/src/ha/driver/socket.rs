@@ -13,7 +13,10 @@ use tokio::io::Interest;
 use super::Error;
 use crate::{
     config::HeartbeatPath,
-    ha::heartbeat::{Heartbeat, Ignored, codec::Codec, codec::MAX_LEN},
+    ha::heartbeat::{
+        Heartbeat, Ignored,
+        codec::{Codec, MAX_LEN, PeerKeys},
+    },
 };
 
 /// DSCP CS6, network control (RFC 4594 section 3.1), in the upper six bits of the TOS byte.
@@ -38,6 +41,9 @@ pub(super) struct PathSocket {
     /// What sending said last, so that only a change is logged.
     failure: Option<io::ErrorKind>,
 }
+
+/// What a datagram was.
+pub(super) type Arrival = Result<(Heartbeat, PeerKeys), Ignored>;
 
 /// Heartbeats ignored so far, by cause.
 pub(super) type IgnoredCounts = BTreeMap<Ignored, u64>;
@@ -79,7 +85,7 @@ impl PathSocket {
 
     /// Everything that has arrived, up to [`BATCH`] datagrams; the rest waits for the next turn of the driver, at most
     /// one interval.
-    pub(super) fn receive(&mut self, codec: &Codec) -> Vec<Result<Heartbeat, Ignored>> {
+    pub(super) fn receive(&mut self, codec: &Codec) -> Vec<Arrival> {
         let mut buffer = [0; MAX_LEN + 1];
         let mut next = || self.socket.recv_from(&mut buffer).map(|(len, from)| (buffer, len, from));
         let mut arrived = Vec::new();
@@ -87,7 +93,7 @@ impl PathSocket {
             && let Ok((buffer, len, from)) = next()
         {
             arrived.push(if from == self.remote {
-                codec.decode(buffer.get(..len).unwrap_or_default())
+                codec.open(buffer.get(..len).unwrap_or_default())
             } else {
                 self.stranger = Some(from);
                 Err(Ignored::Stranger)

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::Core;
+use super::{Core, keys};
 use crate::{
     api::types::{PathStatus, PeerStatus, Transition},
     config::HeartbeatPath,
-    ha::engine::{self, Engine},
+    ha::engine,
 };
 
 /// What is known of the peer.
@@ -23,7 +23,8 @@ pub(super) fn of(core: &Core, paths: &[HeartbeatPath], now: Instant) -> PeerStat
 }
 
 /// What is not as it should be between the two routers.
-pub(super) fn warnings(engine: &Engine, paths: &[HeartbeatPath]) -> Vec<String> {
+pub(super) fn warnings(core: &Core, paths: &[HeartbeatPath]) -> Vec<String> {
+    let engine = &core.engine;
     let Some(said) = engine.peer().said.as_ref().filter(|_| engine.peer().alive()) else {
         let lost = engine.settings().paths > 0;
         return lost.then(|| "the peer is not heard on any heartbeat path".to_owned()).into_iter().collect();
@@ -37,6 +38,9 @@ pub(super) fn warnings(engine: &Engine, paths: &[HeartbeatPath]) -> Vec<String> 
     }
     if said.config_hash != engine.settings().config_hash {
         warnings.push(format!("the configuration differs from that of {}", said.name));
+    }
+    if keys::differ(core) {
+        warnings.push(format!("{} signs its heartbeats with another key than this router", said.name));
     }
     warnings
 }

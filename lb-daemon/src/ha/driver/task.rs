@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Instant};
 use futures_util::future::select_all;
 use tokio::{sync::watch, time::sleep_until};
 
-use super::{Core, Gate, PathSocket, RoleState, Shared, now, state_of};
+use super::{Core, Gate, PathSocket, RoleState, Shared, now, socket::Arrival, state_of};
 use crate::ha::{
     engine::Notice,
-    heartbeat::{Heartbeat, Ignored, codec::Codec},
+    heartbeat::{Heartbeat, Ignored},
 };
 
 /// Where the task publishes what others must know.
@@ -18,19 +18,18 @@ pub(super) struct Outputs {
 }
 
 /// Runs until the engine has finished.
-pub(super) async fn run(
-    shared: Arc<Shared>,
-    codec: Codec,
-    mut sockets: Vec<PathSocket>,
-    mut gate: Gate,
-    outputs: Outputs,
-) {
+pub(super) async fn run(shared: Arc<Shared>, mut sockets: Vec<PathSocket>, mut gate: Gate, outputs: Outputs) {
     loop {
         // What has arrived comes before the time: after a freeze, the engine must know what the peer did meanwhile.
-        let arrived: Vec<_> = sockets.iter_mut().map(|socket| socket.receive(&codec)).collect();
+        let codec = shared.lock().codec.clone();
+        let arrived: Vec<_> = sockets
+            .iter_mut()
+            .zip(codec.iter().cycle())
+            .map(|(socket, codec)| socket.receive(codec))
+            .collect();
         let Turn { heartbeat, ignored, notices, state, deadline, finished } =
             turn(&mut shared.lock(), arrived, &mut gate);
-        if let Some(heartbeat) = heartbeat {
+        if let (Some(heartbeat), Some(codec)) = (heartbeat, codec) {
             let datagram = codec.encode(&heartbeat);
             sockets.iter_mut().for_each(|socket| socket.send(&datagram));
         }
@@ -65,15 +64,19 @@ struct Turn {
 }
 
 /// One turn of the engine: arrivals first, then time.
-fn turn(core: &mut Core, arrived: Vec<Vec<Result<Heartbeat, Ignored>>>, gate: &mut Gate) -> Turn {
+fn turn(core: &mut Core, arrived: Vec<Vec<Arrival>>, gate: &mut Gate) -> Turn {
     let now = now();
     let mut told = Vec::new();
     for (path, result) in
         arrived.into_iter().enumerate().flat_map(|(path, all)| all.into_iter().map(move |r| (path, r)))
     {
-        let result = result.and_then(|heartbeat| core.engine.handle_heartbeat(path, &heartbeat, now));
-        if let Err(ignored) = result {
-            told.extend(count(core, ignored).map(|total| (path, ignored, total)));
+        let result = result.and_then(|(heartbeat, keys)| {
+            core.engine.handle_heartbeat(path, &heartbeat, now)?;
+            Ok(keys)
+        });
+        match result {
+            Ok(keys) => core.peer_keys = Some(keys),
+            Err(ignored) => told.extend(count(core, ignored).map(|total| (path, ignored, total))),
         }
     }
     core.engine.handle_timeout(now);

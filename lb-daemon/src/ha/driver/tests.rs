@@ -4,12 +4,14 @@ use std::{net::UdpSocket, time::Duration};
 
 use super::*;
 use crate::{
-    config::{Failback, HeartbeatPath, Key, Peer},
+    config::{Failback, HeartbeatPath, Key, Keys, Peer},
     ha::heartbeat::Heartbeat,
     namespace::{in_namespace, run},
 };
 
 const PORT: u16 = 539;
+const OLD: &[u8] = b"0123456789abcdef";
+const NEW: &[u8] = b"fedcba9876543210";
 const ALPHA: [u8; 4] = [127, 0, 0, 1];
 const BETA: [u8; 4] = [127, 0, 0, 2];
 /// Far more than any step takes: a test that waits this long has failed.
@@ -110,8 +112,8 @@ fn what_is_not_the_peers_is_counted_and_ignored() {
         let handle = start("alpha".to_owned(), Some(peer(ALPHA, BETA, 200)), 7, false).unwrap();
         let stranger = UdpSocket::bind(("127.0.0.3", PORT)).unwrap();
         let mirror = UdpSocket::bind((Ipv4Addr::from(BETA), PORT)).unwrap();
-        let forged = Codec::new(&Key(b"another key, 16+".to_vec())).encode(&goodbye());
-        let recorded = Codec::new(&key()).encode(&goodbye());
+        let forged = Codec::new(&Keys::one(Key(b"another key, 16+".to_vec()))).encode(&goodbye());
+        let recorded = Codec::new(&keys()).encode(&goodbye());
         let mut other_version = recorded.to_vec();
         other_version[4] += 1;
         stranger.send_to(&recorded, (Ipv4Addr::from(ALPHA), PORT)).unwrap();
@@ -154,13 +156,56 @@ fn a_reload_changes_the_timing_and_names_what_it_cannot_change() {
         let slower = Peer { interval: slow, dead_after: slow * 3, ..peer(ALPHA, BETA, 2) };
         assert_eq!(handle.update(Some(slower.clone()), 0), Ok(()));
         assert_eq!(handle.shared.lock().engine.settings().dead_after, slow * 3);
-        let elsewhere = Peer { port: 540, key: Key(vec![1; 16]), ..peer(ALPHA, [127, 0, 0, 9], 2) };
+        let elsewhere = Peer { port: 540, ..peer(ALPHA, [127, 0, 0, 9], 2) };
         let refused = handle.update(Some(elsewhere), 0).unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            "changed, but in force only after a restart: peer.paths, peer.port, peer.key"
-        );
+        assert_eq!(refused.to_string(), "changed, but in force only after a restart: peer.paths, peer.port");
         becomes(&mut handle, Role::Active).await;
+    });
+}
+
+#[test]
+fn a_key_takes_the_place_of_another_while_every_heartbeat_is_believed() {
+    in_namespace(async {
+        let alpha = start("alpha".to_owned(), Some(peer(ALPHA, BETA, 200)), 7, false).unwrap();
+        let beta = start("beta".to_owned(), Some(peer(BETA, ALPHA, 100)), 7, false).unwrap();
+        hear_each_other([&alpha, &beta]).await;
+        let steps = [keys_of(OLD, &[NEW]), keys_of(NEW, &[OLD]), keys_of(NEW, &[])];
+        for keys in steps {
+            for (handle, peer) in [(&alpha, peer(ALPHA, BETA, 200)), (&beta, peer(BETA, ALPHA, 100))] {
+                let peer = Peer { keys: keys.clone(), ..peer };
+                assert_eq!(handle.accept_keys(&peer), Ok(()));
+                assert_eq!(handle.update(Some(peer), 7), Ok(()));
+                hear_each_other([&alpha, &beta]).await;
+            }
+        }
+        for handle in [alpha, beta] {
+            let ignored = handle.status().ignored;
+            assert!(ignored.keys().all(|cause| cause == "unproven"), "{ignored:?}");
+            assert_eq!(handle.warnings(), Vec::<String>::new());
+        }
+    });
+}
+
+#[test]
+fn a_change_of_keys_that_would_cut_the_pair_apart_is_refused() {
+    in_namespace(async {
+        let alpha = start("alpha".to_owned(), Some(peer(ALPHA, BETA, 200)), 7, false).unwrap();
+        let refusal = |keys| alpha.accept_keys(&Peer { keys, ..peer(ALPHA, BETA, 200) });
+        // Nobody is there to be cut off.
+        assert_eq!(refusal(keys_of(NEW, &[])), Ok(()));
+        let beta = start("beta".to_owned(), Some(peer(BETA, ALPHA, 100)), 7, false).unwrap();
+        hear_each_other([&alpha, &beta]).await;
+        let early = refusal(keys_of(NEW, &[OLD])).unwrap_err();
+        assert!(early.starts_with("the peer does not accept the first of the new keys yet"), "{early}");
+        let accepts_both = Peer { keys: keys_of(OLD, &[NEW]), ..peer(BETA, ALPHA, 100) };
+        beta.update(Some(accepts_both), 7).unwrap();
+        hear_each_other([&alpha, &beta]).await;
+        assert_eq!(refusal(keys_of(NEW, &[OLD])), Ok(()));
+        let early = refusal(keys_of(NEW, &[])).unwrap_err();
+        assert!(early.starts_with("the peer still signs with a key that would be removed"), "{early}");
+        let swapped = Peer { keys: keys_of(NEW, &[OLD]), ..peer(ALPHA, BETA, 200) };
+        alpha.update(Some(swapped), 7).unwrap();
+        assert_eq!(alpha.warnings(), ["beta signs its heartbeats with another key than this router"]);
     });
 }
 
@@ -171,7 +216,7 @@ fn the_peer_hears_of_a_role_when_the_data_plane_has_it() {
         ear.set_nonblocking(true).unwrap();
         let heard = || {
             let mut buffer = [0; 512];
-            let codec = Codec::new(&key());
+            let codec = Codec::new(&keys());
             std::iter::from_fn(|| {
                 ear.recv(&mut buffer).ok().map(|len| codec.decode(&buffer[..len]).unwrap().role)
             })
@@ -218,13 +263,35 @@ fn peer(local: [u8; 4], remote: [u8; 4], priority: u8) -> Peer {
         dead_after: Duration::from_secs(1),
         failback: Failback::Manual,
         port: PORT,
-        key: key(),
+        keys: keys(),
         paths: vec![HeartbeatPath { local: local.into(), remote: remote.into() }],
     }
 }
 
-fn key() -> Key {
-    Key(b"0123456789abcdef".to_vec())
+fn keys() -> Keys {
+    keys_of(OLD, &[])
+}
+
+fn keys_of(signing: &[u8], others: &[&[u8]]) -> Keys {
+    let key = |bytes: &[u8]| Key(bytes.to_vec());
+    Keys { signing: key(signing), others: others.iter().map(|bytes| key(bytes)).collect() }
+}
+
+/// Waits until each router has heard what the other has sent from now on.
+async fn hear_each_other(handles: [&Handle; 2]) {
+    let heard = |handle: &Handle| {
+        handle.shared.lock().engine.peer().said.as_ref().map_or(0, |heartbeat| heartbeat.sequence)
+    };
+    for handle in handles {
+        // One heartbeat may be on its way.
+        let news = heard(handle) + 2;
+        let wait = async {
+            while heard(handle) < news {
+                pause().await;
+            }
+        };
+        tokio::time::timeout(LONG, wait).await.expect("the other router is heard");
+    }
 }
 
 /// What a peer said that is going.

@@ -5,47 +5,60 @@
 //!  +------+--------+-----+------+---------+------+---------+------------+---------+------------+-----------+
 //!  | LBHB | version| role| flags| priority| cause| name len| incarnation| sequence| config hash| echo of   …
 //!  +------+--------+-----+------+---------+------+---------+------------+---------+------------+-----------+
-//!  42              50               50 + name len      82 + name len
-//!  … incarnation,  | sequence       | name (UTF-8)     | HMAC-SHA-256 over all before it |
+//!  42              50               50 + name len                    51 + name len + 4 k        end - 32
+//!  … incarnation,  | sequence       | name (UTF-8)     | k| k key fingerprints | later additions | HMAC-SHA-256
 //! ```
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 
-use super::{Echo, Heartbeat, Ignored, MAX_NAME};
-use crate::{config::Key, ha::Role};
+use super::{
+    Echo, Heartbeat, Ignored, MAX_NAME,
+    keyring::{Fingerprint, Keyring, TAG},
+};
+use crate::{config::Keys, ha::Role};
 
 /// First bytes of every heartbeat: "LBHB".
 const MAGIC: u32 = u32::from_be_bytes(*b"LBHB");
-/// Version of the layout.
+/// Version of the layout. What is added behind the fingerprints does not change it: others skip what they do not know.
 const VERSION: u8 = 1;
 /// Bytes before the name.
 const FIXED: usize = 50;
 /// Offset of the name's length.
 const NAME_LEN_AT: usize = 9;
-/// Bytes of the whole HMAC-SHA-256 tag (RFC 2104 section 5 allows a shorter one; nothing here needs it).
-const TAG: usize = 32;
-/// Longest heartbeat, in bytes.
-pub const MAX_LEN: usize = FIXED + MAX_NAME + TAG;
+/// Longest heartbeat of this layout with all additions to come, in bytes.
+pub const MAX_LEN: usize = 256;
 
 /// [`Heartbeat::wants_role`].
 const WANTS_ROLE: u8 = 1;
 /// [`Heartbeat::resumes`].
 const RESUMES: u8 = 1 << 1;
 
-/// Encodes and decodes with one shared key.
-#[derive(Clone)]
+/// Encodes and decodes with the keys of a pair.
+#[derive(Clone, Debug)]
 pub struct Codec {
-    mac: Hmac<Sha256>,
+    keys: Keyring,
+}
+
+/// What a heartbeat says of the keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerKeys {
+    /// What its sender signs with.
+    pub signs: Fingerprint,
+    /// What its sender accepts.
+    pub accepts: Vec<Fingerprint>,
 }
 
 impl Codec {
-    /// A codec that signs and checks with `key`.
+    /// A codec that signs with the first of `keys`, and accepts all of them.
     #[must_use]
-    pub fn new(key: &Key) -> Self {
-        let mac = Hmac::new_from_slice(&key.0).expect("HMAC takes a key of any length (RFC 2104 section 2)");
-        Self { mac }
+    pub fn new(keys: &Keys) -> Self {
+        Self { keys: Keyring::new(keys) }
+    }
+
+    /// The key that this codec signs with.
+    #[must_use]
+    pub const fn signs(&self) -> Fingerprint {
+        self.keys.signs()
     }
 
     /// The datagram that carries `heartbeat`.
@@ -67,21 +80,35 @@ impl Codec {
         out.put_u64(echo.incarnation);
         out.put_u64(echo.sequence);
         out.put_slice(name.as_bytes());
-        let tag = self.mac.clone().chain_update(&out).finalize();
-        out.put_slice(&tag.into_bytes());
+        let accepts = self.keys.accepts();
+        out.put_u8(u8::try_from(accepts.len()).unwrap_or(0));
+        accepts.iter().for_each(|key| out.put_u32(key.0));
+        let tag = self.keys.sign(&out);
+        out.put_slice(&tag);
         out.freeze()
     }
 
-    /// The heartbeat in `datagram`. Nothing of a datagram with a wrong tag is looked at but its shape.
+    /// The heartbeat in `datagram`, and what it says of the keys. Nothing of a datagram with a wrong tag is looked at but
+    /// its shape.
     ///
     /// # Errors
     ///
     /// [`Ignored::Truncated`], [`Ignored::Version`] or [`Ignored::WrongKey`].
-    pub fn decode(&self, datagram: &[u8]) -> Result<Heartbeat, Ignored> {
+    pub fn open(&self, datagram: &[u8]) -> Result<(Heartbeat, PeerKeys), Ignored> {
         let body = shape(datagram)?;
         let (_, tag) = datagram.split_at_checked(body.len()).ok_or(Ignored::Truncated)?;
-        self.mac.clone().chain_update(body).verify_slice(tag).map_err(|_| Ignored::WrongKey)?;
-        read(body)
+        let signs = self.keys.verify(body, tag).ok_or(Ignored::WrongKey)?;
+        let (heartbeat, rest) = read(body)?;
+        Ok((heartbeat, PeerKeys { signs, accepts: fingerprints(rest)? }))
+    }
+
+    /// The heartbeat in `datagram` alone.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open).
+    pub fn decode(&self, datagram: &[u8]) -> Result<Heartbeat, Ignored> {
+        self.open(datagram).map(|(heartbeat, _)| heartbeat)
     }
 }
 
@@ -96,23 +123,25 @@ fn shape(datagram: &[u8]) -> Result<&[u8], Ignored> {
     }
     let (body, _) = datagram.split_last_chunk::<TAG>().ok_or(Ignored::Truncated)?;
     let name_len = body.get(NAME_LEN_AT).copied().map(usize::from).ok_or(Ignored::Truncated)?;
-    if name_len > MAX_NAME || body.len() != FIXED + name_len {
+    // The number of fingerprints follows the name.
+    if datagram.len() > MAX_LEN || name_len > MAX_NAME || body.len() <= FIXED + name_len {
         return Err(Ignored::Truncated);
     }
     Ok(body)
 }
 
-/// The fields of an authentic body.
-fn read(body: &[u8]) -> Result<Heartbeat, Ignored> {
-    let (mut fixed, name) = body.split_at_checked(FIXED).ok_or(Ignored::Truncated)?;
+/// The fields of an authentic body, and what follows the name.
+fn read(body: &[u8]) -> Result<(Heartbeat, &[u8]), Ignored> {
+    let (mut fixed, rest) = body.split_at_checked(FIXED).ok_or(Ignored::Truncated)?;
     fixed.advance(size_of_val(&MAGIC) + size_of_val(&VERSION));
     // A role that this version does not know is the word of a later one.
     let role = Role::from_u8(fixed.get_u8()).ok_or(Ignored::Version)?;
     let flags = fixed.get_u8();
-    let (priority, cause, _name_len) = (fixed.get_u8(), fixed.get_u8(), fixed.get_u8());
+    let (priority, cause, name_len) = (fixed.get_u8(), fixed.get_u8(), fixed.get_u8());
+    let (name, rest) = rest.split_at_checked(usize::from(name_len)).ok_or(Ignored::Truncated)?;
     let (incarnation, sequence, config_hash) = (fixed.get_u64(), fixed.get_u64(), fixed.get_u64());
     let echo = Echo { incarnation: fixed.get_u64(), sequence: fixed.get_u64() };
-    Ok(Heartbeat {
+    let heartbeat = Heartbeat {
         role,
         wants_role: flags & WANTS_ROLE != 0,
         resumes: flags & RESUMES != 0,
@@ -123,7 +152,15 @@ fn read(body: &[u8]) -> Result<Heartbeat, Ignored> {
         config_hash,
         echo: (echo.incarnation != 0).then_some(echo),
         name: std::str::from_utf8(name).map_err(|_| Ignored::Truncated)?.to_owned(),
-    })
+    };
+    Ok((heartbeat, rest))
+}
+
+/// The fingerprints at the start of `rest`. What comes behind them is a later version's.
+fn fingerprints(mut rest: &[u8]) -> Result<Vec<Fingerprint>, Ignored> {
+    let count = rest.try_get_u8().map_err(|_| Ignored::Truncated)?;
+    let mut next = || rest.try_get_u32().map(Fingerprint).map_err(|_| Ignored::Truncated);
+    (0..count).map(|_| next()).collect()
 }
 
 fn flags(heartbeat: &Heartbeat) -> u8 {
@@ -143,6 +180,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::Key;
 
     // Tags computed with Python's hmac module.
     const ACTIVE: &str = concat!(
@@ -153,7 +191,8 @@ mod tests {
         "1112131415161718",
         "0000000000000029",
         "616c706861",
-        "06145a952930e0e3c014d8babc6544b61e729930225f61697aa032acc397551f",
+        "01687f033d",
+        "cd88586a7a09971e8843fd510bf14222c630fb8f91af41e01d1fbcdad13e16aa",
     );
     const ASKING: &str = concat!(
         "4c424842010101640300",
@@ -162,7 +201,8 @@ mod tests {
         "0000000000000000",
         "0000000000000000",
         "0000000000000000",
-        "2f8e247e9c08e80c5b8e2fe5bd8dcb64856af47642a25a01e79a4f157d8d20f7",
+        "01687f033d",
+        "34bd6b6889e3de66624bd0b447e83ef45186cf3fee9073449ef9ca675958c574",
     );
 
     #[test]
@@ -185,12 +225,34 @@ mod tests {
     }
 
     #[test]
-    fn every_other_length_is_truncated() {
+    fn every_other_length_is_ignored() {
         let wire = bytes_of(ACTIVE);
         for len in 0..wire.len() {
-            assert_eq!(codec().decode(&wire[..len]), Err(Ignored::Truncated), "{len} bytes");
+            assert!(codec().decode(&wire[..len]).is_err(), "{len} bytes");
         }
-        assert_eq!(codec().decode(&[&wire[..], &[0]].concat()), Err(Ignored::Truncated));
+        assert_eq!(codec().decode(&wire[..FIXED + TAG]), Err(Ignored::Truncated));
+        assert_eq!(codec().decode(&[&wire[..], &[0]].concat()), Err(Ignored::WrongKey));
+        let long = signed(&[&wire[..wire.len() - TAG], &[0; MAX_LEN]].concat());
+        assert_eq!(codec().decode(&long), Err(Ignored::Truncated));
+    }
+
+    #[test]
+    fn what_a_later_version_adds_is_skipped() {
+        let wire = bytes_of(ACTIVE);
+        let longer = signed(&[&wire[..wire.len() - TAG], b"added later"].concat());
+        assert_eq!(codec().decode(&longer), Ok(active()));
+    }
+
+    #[test]
+    fn every_key_is_accepted_and_the_first_one_signs() {
+        let [old, new] = [*b"0123456789abcdef", *b"fedcba9876543210"].map(|key| Key(key.to_vec()));
+        let both = Codec::new(&Keys { signing: new.clone(), others: vec![old.clone()] });
+        let accepts = [&new, &old].map(Fingerprint::of).to_vec();
+        let said = both.open(&both.encode(&active())).unwrap();
+        assert_eq!(said, (active(), PeerKeys { signs: Fingerprint::of(&new), accepts }));
+        let (_, keys) = both.open(&bytes_of(ACTIVE)).unwrap();
+        assert_eq!(keys.signs, Fingerprint::of(&old));
+        assert_eq!(Codec::new(&Keys::one(old)).decode(&both.encode(&active())), Err(Ignored::WrongKey));
     }
 
     #[test]
@@ -199,7 +261,7 @@ mod tests {
         other_version[4] = 2;
         assert_eq!(codec().decode(&other_version), Err(Ignored::Version));
         assert_eq!(codec().decode(b"GET / HTTP/1.1\r\n\r\n"), Err(Ignored::Truncated));
-        let other_key = Codec::new(&Key(b"fedcba9876543210".to_vec()));
+        let other_key = Codec::new(&Keys::one(Key(b"fedcba9876543210".to_vec())));
         assert_eq!(other_key.decode(&bytes_of(ACTIVE)), Err(Ignored::WrongKey));
     }
 
@@ -208,8 +270,7 @@ mod tests {
         let wire = bytes_of(ACTIVE);
         let mut body = wire[..wire.len() - TAG].to_vec();
         body[5] = 9;
-        let tag = codec().mac.chain_update(&body).finalize().into_bytes();
-        assert_eq!(codec().decode(&[&body[..], &tag[..]].concat()), Err(Ignored::Version));
+        assert_eq!(codec().decode(&signed(&body)), Err(Ignored::Version));
     }
 
     #[test]
@@ -219,12 +280,6 @@ mod tests {
         assert_eq!(name, format!("x{}", "ä".repeat(31)));
     }
 
-    #[test]
-    fn the_key_does_not_show() {
-        let key = Key(b"0123456789abcdef".to_vec());
-        assert_eq!(format!("{key:?}"), "Key(…)");
-    }
-
     proptest! {
         #[test]
         fn decoding_never_panics(datagram in prop::collection::vec(any::<u8>(), 0..200)) {
@@ -232,12 +287,11 @@ mod tests {
         }
 
         #[test]
-        fn a_well_formed_body_never_panics(rest in prop::collection::vec(any::<u8>(), FIXED - 5..FIXED + MAX_NAME)) {
+        fn a_well_formed_body_never_panics(rest in prop::collection::vec(any::<u8>(), FIXED - 5..FIXED + MAX_NAME + 20)) {
             let mut body = b"LBHB\x01".to_vec();
             body.extend(rest);
-            body.truncate(FIXED + usize::from(body[NAME_LEN_AT]));
-            let tag = codec().mac.chain_update(&body).finalize().into_bytes();
-            let decoded = codec().decode(&[&body[..], &tag[..]].concat());
+            body.truncate(FIXED + usize::from(body[NAME_LEN_AT]) + 9);
+            let decoded = codec().decode(&signed(&body));
             prop_assert!(decoded.is_ok_and(|heartbeat| codec().decode(&codec().encode(&heartbeat)) == Ok(heartbeat))
                 || decoded_is_refused_for_its_shape(&body));
         }
@@ -250,9 +304,15 @@ mod tests {
 
     /// Whether a body with a right tag has a length, a role or a name that no heartbeat has.
     fn decoded_is_refused_for_its_shape(body: &[u8]) -> bool {
-        let name = usize::from(body[NAME_LEN_AT]);
-        let wrong_length = name > MAX_NAME || body.len() != FIXED + name;
-        wrong_length || Role::from_u8(body[5]).is_none() || std::str::from_utf8(&body[FIXED..]).is_err()
+        let end = FIXED + usize::from(body[NAME_LEN_AT]);
+        let keys = body.get(end).map_or(usize::MAX, |count| usize::from(*count) * 4);
+        let wrong_length = end > FIXED + MAX_NAME || body.len() < end.saturating_add(keys).saturating_add(1);
+        wrong_length || Role::from_u8(body[5]).is_none() || std::str::from_utf8(&body[FIXED..end]).is_err()
+    }
+
+    /// `body` with its tag.
+    fn signed(body: &[u8]) -> Vec<u8> {
+        [body, &codec().keys.sign(body)[..]].concat()
     }
 
     fn any_heartbeat() -> impl Strategy<Value = Heartbeat> {
@@ -274,7 +334,7 @@ mod tests {
     }
 
     fn codec() -> Codec {
-        Codec::new(&Key(b"0123456789abcdef".to_vec()))
+        Codec::new(&Keys::one(Key(b"0123456789abcdef".to_vec())))
     }
 
     fn active() -> Heartbeat {
