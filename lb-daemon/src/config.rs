@@ -10,6 +10,7 @@ mod errors;
 mod fingerprint;
 mod key;
 mod load;
+mod path_address;
 mod raw;
 mod suggest;
 mod values;
@@ -20,6 +21,7 @@ mod tests;
 pub use errors::{Error, Errors};
 pub use key::{Key, Keys};
 pub use load::{Host, load, parse};
+pub use path_address::PathAddress;
 
 use std::{collections::BTreeSet, net::Ipv4Addr, path::PathBuf, time::Duration};
 
@@ -86,9 +88,9 @@ pub struct Peer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeartbeatPath {
     /// Own address on this path.
-    pub local: Ipv4Addr,
-    /// The peer's address on this path.
-    pub remote: Ipv4Addr,
+    pub local: PathAddress,
+    /// The peer's address on this path, of the same family, and on the same interface where it is link-local.
+    pub remote: PathAddress,
 }
 
 /// What a returning router with the higher priority does.

@@ -177,11 +177,11 @@ fn real_keys(
     keys
 }
 
-/// The ways to the peer, by the interface that each path leaves by.
+/// The ways to the peer, by the interface that each path leaves by: those over IPv4, like the packets.
 fn peer_hops(inputs: &Inputs<'_>) -> BTreeMap<u32, PeerHop> {
     let paths = inputs.config.peer.iter().flat_map(|peer| &peer.paths);
     paths
-        .filter_map(|path| inputs.topology.next_hops.get(&path.remote))
+        .filter_map(|path| inputs.topology.next_hops.get(&path.remote.ipv4()?))
         .map(|hop| (hop.ifindex, PeerHop { mac: hop.mac, source_mac: hop.source_mac }))
         .collect()
 }

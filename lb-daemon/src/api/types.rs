@@ -50,10 +50,10 @@ pub struct PeerStatus {
 /// One heartbeat path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PathStatus {
-    /// Own address.
-    pub local: Ipv4Addr,
-    /// The peer's address.
-    pub remote: Ipv4Addr,
+    /// Own address; a link-local one with its interface, `fe80::2%eth1`.
+    pub local: String,
+    /// The peer's address likewise.
+    pub remote: String,
     /// Whether heartbeats arrive on it.
     pub alive: bool,
     /// Milliseconds since the last one.

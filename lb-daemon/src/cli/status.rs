@@ -132,7 +132,7 @@ mod tests {
     fn a_path_says_when_it_was_heard() {
         let shown = |alive, silent_ms| {
             let status =
-                PathStatus { local: [10, 1, 0, 1].into(), remote: [10, 1, 0, 2].into(), alive, silent_ms };
+                PathStatus { local: "10.1.0.1".to_owned(), remote: "10.1.0.2".to_owned(), alive, silent_ms };
             path(&status)
         };
         assert_eq!(shown(true, Some(12)), "10.1.0.1 -> 10.1.0.2, heard 12 ms ago");

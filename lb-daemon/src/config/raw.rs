@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 use lb_common::{Method, Scheduler};
 
 use super::{
-    BpfLog,
+    BpfLog, PathAddress,
     decode::{List, table},
     values::{
         AbsolutePath, CheckType, FailbackWord, Interface, Name, Port, Protocol, RequestHost, RequestPath,
@@ -62,8 +62,8 @@ table! {
 table! {
     /// An element of `paths` of `[peer]`.
     HeartbeatPath {
-        required local: Ipv4Addr,
-        required remote: Ipv4Addr,
+        required local: PathAddress,
+        required remote: PathAddress,
     }
 }
 

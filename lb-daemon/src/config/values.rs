@@ -49,7 +49,7 @@ impl<const MIN: u64, const MAX: u64> Scalar for Span<MIN, MAX> {
 
 /// Whether packets can be sent to `address` as to one host: not "this network" (RFC 1122 section 3.2.1.3), multicast
 /// or broadcast.
-fn is_unicast(address: Ipv4Addr) -> bool {
+pub(super) fn is_unicast(address: Ipv4Addr) -> bool {
     let [first, ..] = address.octets();
     first != 0 && !address.is_multicast() && !address.is_broadcast()
 }

@@ -98,10 +98,11 @@ pub fn floating(config: &Config) -> BTreeSet<Vip> {
     config.vips.iter().chain(&config.router.nat_router).cloned().collect()
 }
 
-/// The targets whose next hops must be known: every real server and the peer on every path.
+/// The targets whose next hops must be known: every real server, and the peer on every path where packets can be passed to
+/// it.
 pub fn targets(config: &Config) -> BTreeSet<std::net::Ipv4Addr> {
     let reals = config.services.iter().flat_map(|service| service.reals.iter().map(|real| real.address));
-    let peers = config.peer.iter().flat_map(|peer| peer.paths.iter().map(|path| path.remote));
+    let peers = config.peer.iter().flat_map(|peer| peer.paths.iter().filter_map(|path| path.remote.ipv4()));
     reals.chain(peers).collect()
 }
 

@@ -155,6 +155,12 @@ fn warnings(facts: &Facts<'_>, status: &Status) -> Vec<String> {
             ));
         }
     }
+    let paths = facts.config.peer.as_ref().map(|peer| &peer.paths);
+    if paths.is_some_and(|paths| paths.iter().all(|path| path.remote.ipv4().is_none())) {
+        let what =
+            "no heartbeat path is IPv4: packets of connections unknown here cannot be passed to the peer";
+        lines.push(what.to_owned());
+    }
     for address in &status.addresses {
         let wanted = status.role == "active";
         if wanted && !address.present {

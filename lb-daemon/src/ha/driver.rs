@@ -1,5 +1,6 @@
 //! Moves datagrams and time between the network and the [`engine`](super::engine).
 
+mod endpoint;
 mod gate;
 mod keys;
 mod settings;
@@ -9,7 +10,6 @@ mod task;
 
 use std::{
     io,
-    net::Ipv4Addr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -31,7 +31,10 @@ use super::{
     engine::{Engine, Settings},
     heartbeat::codec::{Codec, PeerKeys},
 };
-use crate::{api::types::PeerStatus, config};
+use crate::{
+    api::types::PeerStatus,
+    config::{self, PathAddress},
+};
 
 /// Why the heartbeat cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +48,7 @@ pub enum Error {
         /// The port.
         port: u16,
         /// The address.
-        local: Ipv4Addr,
+        local: PathAddress,
     },
     /// No interface has the address.
     #[error(
@@ -53,13 +56,13 @@ pub enum Error {
     )]
     NoSuchAddress {
         /// The address.
-        local: Ipv4Addr,
+        local: PathAddress,
     },
     /// Another failure.
     #[error("cannot open heartbeat port {port} on {local}: {source}")]
     Socket {
         /// The address.
-        local: Ipv4Addr,
+        local: PathAddress,
         /// The port.
         port: u16,
         /// What the system said.

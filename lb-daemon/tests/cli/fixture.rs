@@ -47,7 +47,7 @@ fn peer() -> PeerStatus {
         name: Some("lb2".to_owned()),
         role: Some("standby".to_owned()),
         alive: true,
-        paths: vec![path([10, 1, 0, 1], [10, 1, 0, 2], Some(12)), path([10, 0, 1, 1], [10, 0, 1, 2], None)],
+        paths: vec![path("10.1.0.1", "10.1.0.2", Some(12)), path("fe80::1%eth1", "fe80::2%eth1", None)],
         ignored: BTreeMap::from([("replayed".to_owned(), 1), ("wrong_key".to_owned(), 3)]),
         transitions: vec![
             transition(7500, "standby", "active", "nothing heard from lb2 for 1 s"),
@@ -154,8 +154,8 @@ fn address(address: &str, interface: &str, present: bool) -> AddressStatus {
     AddressStatus { address: address.to_owned(), interface: interface.to_owned(), present }
 }
 
-fn path(local: [u8; 4], remote: [u8; 4], silent_ms: Option<u64>) -> PathStatus {
-    PathStatus { local: local.into(), remote: remote.into(), alive: silent_ms.is_some(), silent_ms }
+fn path(local: &str, remote: &str, silent_ms: Option<u64>) -> PathStatus {
+    PathStatus { local: local.to_owned(), remote: remote.to_owned(), alive: silent_ms.is_some(), silent_ms }
 }
 
 fn transition(ago_secs: u64, from: &str, to: &str, reason: &str) -> Transition {

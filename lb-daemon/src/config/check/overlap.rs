@@ -61,7 +61,7 @@ fn fixed(file: &raw::File) -> BTreeMap<Ipv4Addr, Place> {
     });
     ends.filter_map(|(path, field)| {
         let At { value, line } = field.at()?;
-        Some((*value, Place { path, line }))
+        Some((value.ipv4()?, Place { path, line }))
     })
     .collect()
 }

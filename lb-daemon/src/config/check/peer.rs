@@ -129,7 +129,7 @@ fn paths(table: &raw::Peer, report: &mut Report) -> Option<Vec<HeartbeatPath>> {
             [("local", &mut locals, &path.local), ("remote", &mut remotes, &path.remote)]
         {
             if let Some(At { value: address, line }) = field.at()
-                && let Some(first) = seen.claim(*address, line)
+                && let Some(first) = seen.claim(address, line)
             {
                 let what = format!("peer.paths.{end} is {address} on two paths (line {first})");
                 report.wrong(line, what, "another address on each path");
@@ -140,7 +140,16 @@ fn paths(table: &raw::Peer, report: &mut Report) -> Option<Vec<HeartbeatPath>> {
             let what = format!("peer.paths.remote is {}, like local", remote.value);
             report.wrong(remote.line, what, "an address of the other router");
         }
-        Some(HeartbeatPath { local: *local.value, remote: *remote.value })
+        let (local, remote) = (local.value.clone(), remote.value.clone());
+        if local.ip.is_ipv4() != remote.ip.is_ipv4() || local.interface != remote.interface {
+            let what = format!("peer.paths.remote is {remote}, and local {local}");
+            report.wrong(
+                path.remote.at()?.line,
+                what,
+                "one family, and one interface where they are link-local",
+            );
+        }
+        Some(HeartbeatPath { local, remote })
     }));
     paths.filter(|_| list.value.complete)
 }

@@ -36,7 +36,7 @@ fn a_pair_says_everything() {
     assert_eq!((peer.interval, peer.dead_after), (Duration::from_millis(200), Duration::from_secs(1)));
     assert_eq!(peer.failback, Failback::Auto { delay: Duration::from_secs(5) });
     assert_eq!(peer.keys.signing.0, b"0123456789abcdef");
-    let second = HeartbeatPath { local: Ipv4Addr::new(10, 11, 12, 2), remote: Ipv4Addr::new(10, 11, 12, 3) };
+    let second = HeartbeatPath { local: [10, 11, 12, 2].into(), remote: [10, 11, 12, 3].into() };
     assert_eq!((peer.paths.len(), &peer.paths[1]), (2, &second));
     assert_eq!((config.limits.flows, config.limits.services), (1_048_576, 256));
     assert_eq!(config.daemon.bpf_log, BpfLog::Warn);

@@ -3,14 +3,12 @@
 use std::{
     collections::BTreeMap,
     io,
-    net::{IpAddr, SocketAddr, UdpSocket},
+    net::{SocketAddr, UdpSocket},
 };
 
-use nix::sys::socket::{setsockopt, sockopt};
-use socket2::SockRef;
 use tokio::io::Interest;
 
-use super::Error;
+use super::{Error, endpoint};
 use crate::{
     config::HeartbeatPath,
     ha::heartbeat::{
@@ -19,11 +17,6 @@ use crate::{
     },
 };
 
-/// DSCP CS6, network control (RFC 4594 section 3.1), in the upper six bits of the TOS byte.
-const TOS_CS6: u32 = 48 << 2;
-/// Bytes of datagrams that may wait: some thousands. With the system's own limit of 208 KiB a burst of 180 forged ones would
-/// crowd out the peer's.
-const BACKLOG: usize = 4 << 20;
 /// Datagrams taken from one path in one go, so that a flood cannot keep the engine from the time.
 const BATCH: usize = 512;
 
@@ -51,20 +44,15 @@ pub(super) type IgnoredCounts = BTreeMap<Ignored, u64>;
 impl PathSocket {
     /// Opens the socket of `path` on `port`.
     pub(super) fn open(path: &HeartbeatPath, port: u16) -> Result<Self, Error> {
+        let local = || path.local.clone();
         let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::AddrInUse => Error::PortTaken { port, local: path.local },
-            io::ErrorKind::AddrNotAvailable => Error::NoSuchAddress { local: path.local },
-            _ => Error::Socket { local: path.local, port, source },
+            io::ErrorKind::AddrInUse => Error::PortTaken { port, local: local() },
+            io::ErrorKind::AddrNotAvailable => Error::NoSuchAddress { local: local() },
+            _ => Error::Socket { local: local(), port, source },
         };
-        let socket = UdpSocket::bind((path.local, port)).map_err(failed)?;
-        socket.set_nonblocking(true).map_err(failed)?;
-        SockRef::from(&socket).set_tos_v4(TOS_CS6).map_err(failed)?;
-        // Beyond net.core.rmem_max only with CAP_NET_ADMIN; without it, up to that.
-        setsockopt(&socket, sockopt::RcvBufForce, &BACKLOG)
-            .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &BACKLOG))
-            .map_err(|errno| failed(errno.into()))?;
+        let remote = endpoint::resolve(&path.remote, port).map_err(failed)?;
+        let socket = endpoint::resolve(&path.local, port).and_then(endpoint::bind).map_err(failed)?;
         let waiter = socket.try_clone().and_then(tokio::net::UdpSocket::from_std).map_err(failed)?;
-        let remote = (IpAddr::V4(path.remote), port).into();
         Ok(Self { socket, waiter, path: path.clone(), remote, stranger: None, failure: None })
     }
 
@@ -104,7 +92,7 @@ impl PathSocket {
 
     /// Says in the log that a heartbeat of this path was ignored, the `total`th for this cause.
     pub(super) fn report(&self, ignored: Ignored, total: u64) {
-        let (cause, local) = (ignored.name(), self.path.local);
+        let (cause, local) = (ignored.name(), &self.path.local);
         let from = self.stranger.filter(|_| ignored == Ignored::Stranger).unwrap_or(self.remote);
         match ignored {
             // A few whenever a router starts.
@@ -122,15 +110,30 @@ impl PathSocket {
     /// Sends `datagram` to the peer. A failure is logged when it changes, and never fatal: the link may come back.
     pub(super) fn send(&mut self, datagram: &[u8]) {
         let result = self.socket.send_to(datagram, self.remote);
+        if result.is_err() {
+            self.follow_interface();
+        }
         let failure = result.as_ref().err().map(io::Error::kind);
         if failure == self.failure {
             return;
         }
         self.failure = failure;
-        let (local, remote) = (self.path.local, self.path.remote);
+        let (local, remote) = (&self.path.local, &self.path.remote);
         match result {
             Ok(_) => tracing::info!(%local, %remote, "heartbeats can be sent again"),
             Err(error) => tracing::warn!(%local, %remote, %error, "cannot send heartbeats"),
+        }
+    }
+
+    /// Opens the socket anew when the interface of a link-local path was made anew: the old one stays bound to a number
+    /// that is gone.
+    fn follow_interface(&mut self) {
+        let port = self.remote.port();
+        let now = endpoint::resolve(&self.path.remote, port);
+        if now.is_ok_and(|now| now != self.remote)
+            && let Ok(anew) = Self::open(&self.path, port)
+        {
+            *self = Self { failure: self.failure, ..anew };
         }
     }
 }

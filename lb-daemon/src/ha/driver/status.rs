@@ -48,8 +48,8 @@ pub(super) fn warnings(core: &Core, paths: &[HeartbeatPath]) -> Vec<String> {
 fn path(config: &HeartbeatPath, seen: &engine::Path, now: Instant) -> PathStatus {
     let silent = seen.heard.map(|heard| now.saturating_duration_since(heard).as_millis());
     PathStatus {
-        local: config.local,
-        remote: config.remote,
+        local: config.local.to_string(),
+        remote: config.remote.to_string(),
         alive: seen.alive,
         silent_ms: silent.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
     }

@@ -124,7 +124,7 @@ fn tell(notice: &Notice, sockets: &[PathSocket], outputs: &Outputs) {
         }
         Notice::PathUp(index) | Notice::PathDown(index) => {
             let Some(path) = sockets.get(*index).map(PathSocket::path) else { return };
-            let (local, remote) = (path.local, path.remote);
+            let (local, remote) = (&path.local, &path.remote);
             if matches!(notice, Notice::PathUp(_)) {
                 tracing::info!(%local, %remote, "heartbeats arrive on this path");
             } else {
