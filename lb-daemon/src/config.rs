@@ -5,23 +5,27 @@
 //! below (what the keys mean together).
 
 mod check;
+mod command;
 mod decode;
 mod errors;
 mod fingerprint;
+mod host_address;
 mod key;
 mod load;
-mod path_address;
 mod raw;
 mod suggest;
+mod track;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
+pub use command::Command;
 pub use errors::{Error, Errors};
+pub use host_address::HostAddress;
 pub use key::{Key, Keys};
 pub use load::{Host, load, parse};
-pub use path_address::PathAddress;
+pub use track::{Track, TrackProbe};
 
 use std::{collections::BTreeSet, net::Ipv4Addr, path::PathBuf, time::Duration};
 
@@ -35,6 +39,8 @@ pub struct Config {
     pub router: Router,
     /// The other router of the pair; `None` for a router that stands alone.
     pub peer: Option<Peer>,
+    /// What this router watches about itself, in the order of the file.
+    pub tracks: Vec<Track>,
     /// Virtual addresses, in the order of the file.
     pub vips: Vec<Vip>,
     /// Virtual services, in the order of the file.
@@ -88,9 +94,9 @@ pub struct Peer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeartbeatPath {
     /// Own address on this path.
-    pub local: PathAddress,
+    pub local: HostAddress,
     /// The peer's address on this path, of the same family, and on the same interface where it is link-local.
-    pub remote: PathAddress,
+    pub remote: HostAddress,
 }
 
 /// What a returning router with the higher priority does.

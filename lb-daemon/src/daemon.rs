@@ -31,7 +31,7 @@ use crate::{
         reload::{floating, targets},
         watchdog::Watchdog,
     },
-    ha, health, netlink,
+    ha, health, netlink, track,
 };
 
 /// Exit code for a configuration that is not valid.
@@ -96,6 +96,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
     let settle = config.peer.as_ref().map_or(Duration::ZERO, |peer| peer.interval * SETTLE_INTERVALS);
     let limits = datapath.limits();
     let (report, reports) = mpsc::channel(64);
+    let (finding, findings) = mpsc::channel(64);
     let (handle, commands) = DirectorHandle::channel();
     let director = Director::new(Parts {
         config_path: config_path.to_owned(),
@@ -104,6 +105,8 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         pair,
         checkers: health::Checkers::new(report),
         reports,
+        watchers: track::Watchers::new(finding, topology.clone()),
+        findings,
         announcer: announce::start(settle),
         limits,
         targets,

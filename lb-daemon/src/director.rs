@@ -46,6 +46,7 @@ use crate::{
     plan::{Override, RealId},
     tables::Tables,
     topology::{Link, Topology},
+    track::{self, Tracks, Watchers},
 };
 
 /// Time between two looks at the flow table and the counters, and between two attempts at what has failed.
@@ -67,6 +68,10 @@ pub struct Parts {
     pub checkers: Checkers,
     /// Reports of the health checks.
     pub reports: mpsc::Receiver<Report>,
+    /// What is tracked about this router, and what is reported of it.
+    pub watchers: Watchers,
+    /// Reports of the tracks.
+    pub findings: mpsc::Receiver<track::Report>,
     /// Gratuitous ARP.
     pub announcer: Announcer,
     /// Where the targets whose next hops are wanted go.
@@ -87,6 +92,7 @@ pub struct Director {
     /// What stands in the maps: nobody else writes them.
     tables: Tables,
     health: BTreeMap<RealId, bool>,
+    tracks: Tracks,
     overrides: BTreeMap<RealId, Override>,
     connections: BTreeMap<RealId, Counts>,
     surveyor: Surveyor,
@@ -118,6 +124,7 @@ impl Director {
             applied: Role::Starting,
             tables: Tables::default(),
             health: BTreeMap::new(),
+            tracks: Tracks::default(),
             overrides: BTreeMap::new(),
             connections: BTreeMap::new(),
             surveyor: Surveyor::default(),
@@ -172,6 +179,7 @@ impl Director {
                         return failure;
                     }
                 }
+                Some(report) = self.parts.findings.recv() => self.found(&report),
                 Some(report) = self.parts.reports.recv() => self.report(report),
                 counts = self.surveyor.finished() => self.surveyed(counts),
                 _ = tick.tick() => {
@@ -220,9 +228,24 @@ impl Director {
         self.replan();
     }
 
+    /// Takes in what was found of a track, and tells the pair what it means for this router.
+    fn found(&mut self, report: &track::Report) {
+        let tracks = &self.parts.config.tracks;
+        if !self.tracks.take(tracks, report) {
+            return;
+        }
+        let words = if report.ok { "is well" } else { "fails" };
+        info!("track {} {words}: {}", report.track, report.detail);
+        self.parts.pair.set_condition(self.tracks.condition(tracks));
+    }
+
     /// Hands the configuration in force to those who follow it.
     fn apply_config(&mut self) {
         self.apply_checks();
+        let tracks = &self.parts.config.tracks;
+        self.tracks.retain(tracks);
+        self.parts.watchers.set(tracks);
+        self.parts.pair.set_condition(self.tracks.condition(tracks));
         self.parts.targets.send_if_modified(|current| {
             let wanted = targets(&self.parts.config);
             let changed = *current != wanted;
@@ -249,6 +272,7 @@ pub(crate) fn test_config() -> Config {
             nat_router: None,
         },
         peer: None,
+        tracks: Vec::new(),
         vips: Vec::new(),
         services: Vec::new(),
         limits: Limits::default(),

@@ -1,6 +1,6 @@
 //! `lbd`, the daemon of an LVS router, and `lbctl`, its command line.
 //!
-//! Data flows one way: [`config`], [`health`], [`ha`] and [`topology`] are inputs; [`plan`] turns all that is known
+//! Data flows one way: [`config`], [`health`], [`track`], [`ha`] and [`topology`] are inputs; [`plan`] turns all that is known
 //! into the [`tables`] that the BPF maps should hold; [`reconcile`] writes the difference through [`datapath`].
 //! [`director`] is the one task that owns that loop; [`api`] shows it and takes commands.
 
@@ -13,14 +13,17 @@ pub mod connections;
 pub mod daemon;
 pub mod datapath;
 pub mod director;
+pub mod exec;
 pub mod ha;
 pub mod health;
 pub mod last_hops;
 #[cfg(test)]
 mod namespace;
 pub mod netlink;
+pub mod ping;
 pub mod plan;
 pub mod reconcile;
 pub mod schedule;
 pub mod tables;
 pub mod topology;
+pub mod track;

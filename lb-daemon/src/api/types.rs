@@ -19,6 +19,9 @@ pub struct Status {
     pub since_secs: u64,
     /// The pair; absent for a single router.
     pub peer: Option<PeerStatus>,
+    /// What the router watches about itself.
+    #[serde(default)]
+    pub tracks: Vec<TrackStatus>,
     /// Interfaces with the program and the way it is attached.
     pub interfaces: Vec<InterfaceStatus>,
     /// Virtual addresses and the NAT router address, and whether they stand on the interface now.
@@ -38,6 +41,12 @@ pub struct PeerStatus {
     pub role: Option<String>,
     /// Whether it is heard on any path.
     pub alive: bool,
+    /// Whether it has a fault, as it says.
+    #[serde(default)]
+    pub fault: bool,
+    /// Its priority now, as it says, once heard.
+    #[serde(default)]
+    pub priority: Option<u8>,
     /// Every path.
     pub paths: Vec<PathStatus>,
     /// Heartbeats ignored, by cause: `"wrong_key"`, `"replayed"`, `"truncated"`, `"stranger"`, `"version"`, `"unproven"`
@@ -71,6 +80,21 @@ pub struct Transition {
     pub to: String,
     /// Why.
     pub reason: String,
+}
+
+/// Something that the router watches about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackStatus {
+    /// Name in the configuration.
+    pub name: String,
+    /// Whether all is well; absent before the first look.
+    pub ok: Option<bool>,
+    /// What the priority is lowered by while it fails.
+    pub weight: u8,
+    /// Whether it is a fault while it fails.
+    pub fault: bool,
+    /// What the last look found.
+    pub detail: String,
 }
 
 /// An interface that the program is attached to.

@@ -84,6 +84,7 @@ mod tests {
         Config {
             router: Router { name: "lb1".to_owned(), interfaces: BTreeSet::new(), nat_router: None },
             peer: None,
+            tracks: Vec::new(),
             vips: vec![],
             services,
             limits: Limits::default(),

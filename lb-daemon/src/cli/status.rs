@@ -8,7 +8,7 @@ use super::{
 };
 use crate::api::{
     client::Client,
-    types::{AddressStatus, InterfaceStatus, PathStatus, PeerStatus, Status, Transition},
+    types::{AddressStatus, InterfaceStatus, PathStatus, PeerStatus, Status, TrackStatus, Transition},
 };
 
 /// Changes of role that are shown; the API has more.
@@ -35,6 +35,7 @@ pub fn render(status: &Status) -> String {
         None => facts(&mut out, "Peer", ["none: this router stands alone".to_owned()]),
         Some(peer) => render_peer(&mut out, peer),
     }
+    facts(&mut out, "Tracks", status.tracks.iter().map(track));
     facts(&mut out, "Interfaces", status.interfaces.iter().map(interface));
     facts(&mut out, "Addresses", status.addresses.iter().map(|one| address(one, role)));
     out.push('\n');
@@ -69,6 +70,7 @@ fn peer_now(peer: &PeerStatus) -> String {
     let name = peer.name.as_deref().unwrap_or("peer");
     let role = peer.role.as_deref().unwrap_or("role unknown");
     match (peer.alive, &peer.name) {
+        (true, _) if peer.fault => format!("{name}, {role}, with a FAULT"),
         (true, _) => format!("{name}, {role}"),
         (false, Some(_)) => format!("{name}, NOT HEARD; it was {role}"),
         (false, None) => "NEVER HEARD".to_owned(),
@@ -90,6 +92,20 @@ fn path(path: &PathStatus) -> String {
 fn transition(transition: &Transition) -> String {
     let Transition { ago_secs, from, to, reason } = transition;
     format!("{} ago {from} -> {to}: {reason}", span(*ago_secs))
+}
+
+fn track(track: &TrackStatus) -> String {
+    let TrackStatus { name, ok, weight, fault, detail } = track;
+    match ok {
+        None => format!("{name} not looked at yet"),
+        Some(true) => format!("{name} well: {detail}"),
+        Some(false) => {
+            let fault = fault.then(|| "a fault".to_owned());
+            let weight = (*weight > 0).then(|| format!("priority lowered by {weight}"));
+            let effect: Vec<_> = [fault, weight].into_iter().flatten().collect();
+            format!("{name} FAILS, {}: {detail}", effect.join(", "))
+        }
+    }
 }
 
 fn interface(interface: &InterfaceStatus) -> String {
@@ -126,6 +142,18 @@ mod tests {
         assert_eq!(shown(false, "active"), "10.9.9.9/32 on eth0, MISSING");
         assert_eq!(shown(true, "standby"), "10.9.9.9/32 on eth0, PRESENT, though the role is standby");
         assert_eq!(shown(false, "standby"), "10.9.9.9/32 on eth0, not here");
+    }
+
+    #[test]
+    fn a_track_that_fails_is_loud_and_says_what_follows() {
+        let shown = |ok, weight, fault| {
+            let (name, detail) = ("disk".to_owned(), "exit code 1".to_owned());
+            track(&TrackStatus { name, ok, weight, fault, detail })
+        };
+        assert_eq!(shown(None, 1, true), "disk not looked at yet");
+        assert_eq!(shown(Some(true), 1, true), "disk well: exit code 1");
+        assert_eq!(shown(Some(false), 0, true), "disk FAILS, a fault: exit code 1");
+        assert_eq!(shown(Some(false), 9, true), "disk FAILS, a fault, priority lowered by 9: exit code 1");
     }
 
     #[test]

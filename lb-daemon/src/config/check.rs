@@ -1,11 +1,13 @@
 //! From the file as written to the validated [`Config`]: defaults, and what one key means for another. Every mistake
 //! is reported; a function returns `None` where one left it without a value.
 
+mod command;
 mod health;
 mod overlap;
 mod peer;
 mod router;
 mod service;
+mod track;
 mod unique;
 
 use std::{io, path::Path};
@@ -27,12 +29,14 @@ pub(super) fn check(
         Field::Bad => None,
         Field::Set(peer) => peer::peer(peer, read_key, report).map(Some),
     };
+    let tracks = track::tracks(file, host, report);
     let services = service::services(file, report);
     let limits = limits(file, report);
     let daemon = daemon(file);
     Some(Config {
         router: router?,
         peer: peer?,
+        tracks: tracks?,
         vips: vips?,
         services: services?,
         limits: limits?,

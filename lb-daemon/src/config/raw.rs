@@ -7,11 +7,11 @@ use ipnet::Ipv4Net;
 use lb_common::{Method, Scheduler};
 
 use super::{
-    BpfLog, PathAddress,
+    BpfLog, HostAddress,
     decode::{List, table},
     values::{
         AbsolutePath, CheckType, FailbackWord, Interface, Name, Port, Protocol, RequestHost, RequestPath,
-        Secret, SomeText, Span, Status, Text, Whole,
+        Secret, SomeText, Span, Status, Text, TrackType, Whole,
     },
 };
 
@@ -20,6 +20,7 @@ table! {
     File {
         required router: Router,
         optional peer: Peer,
+        optional track: List<Track>,
         optional vip: List<Vip>,
         optional service: List<Service>,
         optional limits: Limits,
@@ -62,8 +63,26 @@ table! {
 table! {
     /// An element of `paths` of `[peer]`.
     HeartbeatPath {
-        required local: PathAddress,
-        required remote: PathAddress,
+        required local: HostAddress,
+        required remote: HostAddress,
+    }
+}
+
+table! {
+    /// `[[track]]`
+    Track {
+        required name: Name,
+        required kind as "type": TrackType,
+        optional interface: Interface,
+        optional address: HostAddress,
+        optional command: List<SomeText>,
+        optional user: Name,
+        optional interval: Span<20, 3_600_000>,
+        optional timeout: Span<10, 3_600_000>,
+        optional rise: Whole<u32, 1, 1000>,
+        optional fall: Whole<u32, 1, 1000>,
+        optional weight: Whole<u8, 1, 254>,
+        optional fault: bool,
     }
 }
 

@@ -47,6 +47,16 @@ impl<const MIN: u64, const MAX: u64> Scalar for Span<MIN, MAX> {
     }
 }
 
+impl Scalar for bool {
+    fn expected() -> String {
+        "true or false".to_owned()
+    }
+
+    fn from_value(value: &DeValue<'_>) -> Option<Self> {
+        value.as_bool()
+    }
+}
+
 /// Whether packets can be sent to `address` as to one host: not "this network" (RFC 1122 section 3.2.1.3), multicast
 /// or broadcast.
 pub(super) fn is_unicast(address: Ipv4Addr) -> bool {
@@ -225,6 +235,14 @@ pub(super) enum CheckType {
     Http,
 }
 
+/// Kind of a track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TrackType {
+    Link,
+    Gateway,
+    Script,
+}
+
 /// Kind of failback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FailbackWord {
@@ -259,6 +277,7 @@ words! {
         "mh" => Self::Maglev;
     Method: "nat" => Self::Nat, "direct" => Self::Direct;
     CheckType: "connect" => Self::Connect, "send_expect" => Self::SendExpect, "http" => Self::Http, "none" => Self::None;
+    TrackType: "link" => Self::Link, "gateway" => Self::Gateway, "script" => Self::Script;
     FailbackWord: "auto" => Self::Auto, "manual" => Self::Manual;
     BpfLog: "off" => Self::Off, "warn" => Self::Warn, "info" => Self::Info, "debug" => Self::Debug;
 }

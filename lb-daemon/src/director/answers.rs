@@ -14,8 +14,9 @@ use super::{
 use crate::{
     api::{
         server::ApiError,
-        types::{Connection, Done, ReasonCount, ServerChange, Stats, Status},
+        types::{Connection, Done, ReasonCount, ServerChange, Stats, Status, TrackStatus},
     },
+    config::Track,
     connections,
     datapath::{self, FlowTable},
 };
@@ -48,8 +49,13 @@ impl Director {
         let counters = self.counters()?;
         Ok(status::build(&status::Facts {
             config: &self.parts.config,
-            role: (role.role.name(), &role.reason, Instant::now().duration_since(role.since).as_secs()),
+            role: (
+                role.role.name(),
+                &self.parts.pair.explanation(),
+                Instant::now().duration_since(role.since).as_secs(),
+            ),
             peer: self.parts.config.peer.as_ref().map(|_| self.parts.pair.status()),
+            tracks: self.track_statuses(),
             modes: self.parts.datapath.attach_modes(),
             topology: &self.parts.topology.borrow(),
             health: &self.health,
@@ -60,6 +66,17 @@ impl Director {
             rates: &self.estimator,
             trouble: &trouble,
         }))
+    }
+
+    fn track_statuses(&self) -> Vec<TrackStatus> {
+        let status = |track: &Track| TrackStatus {
+            name: track.name.clone(),
+            ok: self.tracks.found(&track.name),
+            weight: track.weight,
+            fault: track.fault,
+            detail: self.parts.watchers.detail(&track.name).unwrap_or_default(),
+        };
+        self.parts.config.tracks.iter().map(status).collect()
     }
 
     fn stats(&self, reply: Reply<Stats>) {

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use lb_common::{IPPROTO_TCP, Method, RealCounters};
 
 use crate::{
-    api::types::{AddressStatus, InterfaceStatus, PeerStatus, RealStatus, ServiceStatus, Status, Totals},
+    api::types::{
+        AddressStatus, InterfaceStatus, PeerStatus, RealStatus, ServiceStatus, Status, Totals, TrackStatus,
+    },
     config::{Config, Real, Service},
     connections::Counts,
     director::{rates::Estimator, reload::floating, servers::real_id},
@@ -22,6 +24,8 @@ pub struct Facts<'a> {
     pub role: (&'a str, &'a str, u64),
     /// The pair.
     pub peer: Option<PeerStatus>,
+    /// What is tracked.
+    pub tracks: Vec<TrackStatus>,
     /// How the program is attached, by interface.
     pub modes: BTreeMap<String, &'static str>,
     /// The network.
@@ -52,6 +56,7 @@ pub fn build(facts: &Facts<'_>) -> Status {
         reason: reason.to_owned(),
         since_secs,
         peer: facts.peer.clone(),
+        tracks: facts.tracks.clone(),
         interfaces: facts
             .modes
             .iter()
@@ -134,6 +139,9 @@ fn totals(counters: &RealCounters) -> Totals {
 
 fn warnings(facts: &Facts<'_>, status: &Status) -> Vec<String> {
     let mut lines = Vec::new();
+    for track in status.tracks.iter().filter(|track| track.ok == Some(false)) {
+        lines.push(format!("track {} fails: {}", track.name, track.detail));
+    }
     for interface in status.interfaces.iter().filter(|interface| interface.mode != "native") {
         lines.push(format!("{}: the XDP program runs in generic mode, slower than native", interface.name));
     }

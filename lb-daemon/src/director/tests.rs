@@ -7,6 +7,7 @@ mod faults;
 mod health;
 mod reload;
 mod roles;
+mod tracks;
 
 use std::{net::Ipv4Addr, path::Path, time::Duration};
 
@@ -60,6 +61,7 @@ impl Idle {
     fn new(config: Config, datapath: &MemoryDatapath, file: &Path) -> Self {
         let (reports, heard) = mpsc::channel(64);
         let (unheard, _) = mpsc::channel(1);
+        let (findings, found) = mpsc::channel(64);
         let (wanted, targets) = watch::channel(targets(&config));
         let (topology, seen) = watch::channel(network(&config));
         let (handle, commands) = DirectorHandle::channel();
@@ -71,6 +73,8 @@ impl Idle {
             pair: ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, false).unwrap(),
             checkers: Checkers::new(unheard),
             reports: heard,
+            watchers: Watchers::new(findings, seen.clone()),
+            findings: found,
             announcer: announce::start(Duration::ZERO),
             targets: wanted,
             topology: seen,

@@ -28,12 +28,12 @@ use self::{
 };
 use super::{
     Role,
-    engine::{Engine, Settings},
+    engine::{Condition, Engine, Settings},
     heartbeat::codec::{Codec, PeerKeys},
 };
 use crate::{
     api::types::PeerStatus,
-    config::{self, PathAddress},
+    config::{self, HostAddress},
 };
 
 /// Why the heartbeat cannot start.
@@ -48,7 +48,7 @@ pub enum Error {
         /// The port.
         port: u16,
         /// The address.
-        local: PathAddress,
+        local: HostAddress,
     },
     /// No interface has the address.
     #[error(
@@ -56,13 +56,13 @@ pub enum Error {
     )]
     NoSuchAddress {
         /// The address.
-        local: PathAddress,
+        local: HostAddress,
     },
     /// Another failure.
     #[error("cannot open heartbeat port {port} on {local}: {source}")]
     Socket {
         /// The address.
-        local: PathAddress,
+        local: HostAddress,
         /// The port.
         port: u16,
         /// What the system said.
@@ -192,6 +192,18 @@ impl Handle {
     /// yields does not close before; but it is not kept waiting for longer than one interval.
     pub fn applied(&self, role: Role) {
         self.applied.send_replace(role);
+    }
+
+    /// Takes in what speaks against this router from now on.
+    pub fn set_condition(&self, condition: Condition) {
+        self.shared.lock().engine.set_condition(condition, now());
+        self.shared.changed.notify_one();
+    }
+
+    /// Why this router has its role, and what speaks against it: one sentence.
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        self.shared.lock().engine.explanation()
     }
 
     /// Gives the role to the peer; what was begun, in one line.

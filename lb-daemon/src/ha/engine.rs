@@ -6,6 +6,7 @@
 
 mod cause;
 mod command;
+mod condition;
 mod facts;
 mod history;
 mod peer;
@@ -17,6 +18,7 @@ use std::{collections::VecDeque, time::Instant};
 
 pub use cause::Cause;
 pub use command::Refusal;
+pub use condition::Condition;
 pub use history::Transition;
 pub use peer::{Path, Peer};
 pub use settings::Settings;
@@ -51,6 +53,8 @@ pub enum Notice {
 #[derive(Clone, Debug)]
 pub struct Engine {
     settings: Settings,
+    /// What speaks against this router.
+    condition: Condition,
     state: State,
     cause: Cause,
     since: Instant,
@@ -78,6 +82,7 @@ impl Engine {
     #[must_use]
     pub fn new(settings: Settings, resume: bool, now: Instant) -> Self {
         let mut engine = Self {
+            condition: Condition::default(),
             state: State::Starting,
             cause: Cause::Started,
             since: now,
@@ -176,7 +181,9 @@ impl Engine {
             role: self.role(),
             wants_role: self.wants_role(now),
             resumes: self.resumes,
-            priority: self.settings.priority,
+            fault: self.condition.has_fault(),
+            weak: self.is_weak(),
+            priority: self.priority(),
             cause: self.cause.code(),
             incarnation: self.settings.incarnation,
             sequence: self.sequence,
@@ -201,6 +208,15 @@ impl Engine {
     #[must_use]
     pub fn reason(&self) -> String {
         self.cause.sentence(self.settings.dead_after)
+    }
+
+    /// The same, and what speaks against this router now.
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        match self.condition.words(self.settings.priority) {
+            None => self.reason(),
+            Some(words) => format!("{}; {words}", self.reason()),
+        }
     }
 
     /// Since when.
@@ -256,7 +272,8 @@ impl Engine {
                 return;
             }
             Role::Active => Event::PeerActive(self.rival(heartbeat, now)),
-            Role::Leaving => Event::PeerLeaving,
+            Role::Leaving => Event::PeerLeaving { fault: heartbeat.fault },
+            Role::Standby if self.is_unfit_beside(heartbeat) => Event::Unfit,
             Role::Standby if heartbeat.wants_role && rank_of(heartbeat) > self.rank() => Event::PeerAsks,
             Role::Standby | Role::Starting => Event::PeerPassive(self.election(heartbeat, now)),
         };

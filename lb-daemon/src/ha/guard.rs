@@ -262,6 +262,8 @@ mod tests {
             role: Role::Active,
             wants_role: false,
             resumes: false,
+            fault: false,
+            weak: false,
             priority: 100,
             cause: 0,
             incarnation,

@@ -13,11 +13,15 @@ pub const MAX_NAME: usize = 64;
 pub struct Heartbeat {
     /// Role of the sender.
     pub role: Role,
-    /// A standby router with the higher priority asks for its role back.
+    /// A standby router of the higher rank asks for the role.
     pub wants_role: bool,
     /// A starting router whose data plane has stayed active across the restart of its daemon.
     pub resumes: bool,
-    /// Election priority of the sender.
+    /// The sender has a fault: it should be active only where no router without one is.
+    pub fault: bool,
+    /// The sender's priority is lower than configured.
+    pub weak: bool,
+    /// Election priority of the sender, as it is now.
     pub priority: u8,
     /// [`Cause::code`](super::engine::Cause::code) of the sender's role; for the log alone.
     pub cause: u8,

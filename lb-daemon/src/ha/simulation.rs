@@ -5,6 +5,7 @@
 
 mod attacks;
 mod chaos;
+mod fitness;
 mod network;
 mod promises;
 mod random;
@@ -18,7 +19,7 @@ use self::{
 };
 use super::{
     Role,
-    engine::{Engine, Notice, Settings},
+    engine::{Condition, Engine, Notice, Settings},
     heartbeat::Heartbeat,
 };
 use crate::config::Failback;
@@ -129,6 +130,8 @@ struct World {
     start: Instant,
     now: Instant,
     nodes: [Node; 2],
+    /// What speaks against each router, whether its daemon runs or not.
+    conditions: [Condition; 2],
     network: Network,
     /// Everything that was ever sent and not lost: by whom, on which path, what.
     recorded: Vec<(usize, usize, Heartbeat)>,
@@ -151,6 +154,7 @@ impl World {
             start,
             now: start,
             nodes: Default::default(),
+            conditions: Default::default(),
             recorded: Vec::new(),
             connected_from: None,
             both_active_from: None,
@@ -177,6 +181,30 @@ impl World {
     fn boot(&mut self, node: usize, resume: bool) {
         let settings = self.setup.settings(node, self.random.next().max(1));
         self.nodes[node] = Node { engine: Some(Engine::new(settings, resume, self.now)), ..Node::default() };
+        self.poll(node);
+        self.tell_condition(node);
+    }
+
+    /// Gives `node` a fault, or takes it away.
+    fn fault(&mut self, node: usize, fault: bool) {
+        self.conditions[node].faults = fault.then(|| "uplink".to_owned()).into_iter().collect();
+        self.tell_condition(node);
+    }
+
+    /// Lowers the priority of `node` by `penalty` from what is configured.
+    fn weaken(&mut self, node: usize, penalty: u8) {
+        let weaknesses = (penalty > 0).then(|| "gateway".to_owned()).into_iter().collect();
+        self.conditions[node] =
+            Condition { weaknesses, penalty: penalty.into(), ..self.conditions[node].clone() };
+        self.tell_condition(node);
+    }
+
+    /// A frozen router learns of it when it wakes.
+    fn tell_condition(&mut self, node: usize) {
+        // The order of the pair may have changed: what was going on between them begins anew.
+        self.connected_from = None;
+        let Node { engine: Some(engine), frozen: None, .. } = &mut self.nodes[node] else { return };
+        engine.set_condition(self.conditions[node].clone(), self.now);
         self.poll(node);
     }
 
@@ -296,6 +324,7 @@ impl World {
             for (path, heartbeat) in std::mem::take(&mut self.nodes[node].queue) {
                 self.hear(node, path, &heartbeat);
             }
+            self.tell_condition(node);
         }
     }
 

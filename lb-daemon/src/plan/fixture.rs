@@ -197,6 +197,7 @@ fn config(services: Vec<Service>) -> Config {
             nat_router: None,
         },
         peer: None,
+        tracks: Vec::new(),
         vips: Vec::new(),
         services,
         // Few enough that random edits come to slots used before.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lb_daemon::api::types::{
     AddressStatus, Connection, InterfaceStatus, PathStatus, PeerStatus, Rates, RealStatus, ReasonCount,
-    ServiceStatus, Stats, Status, Totals, Transition,
+    ServiceStatus, Stats, Status, Totals, TrackStatus, Transition,
 };
 
 /// An active router with a peer, two services and all that can be wrong.
@@ -13,9 +13,14 @@ pub(crate) fn pair() -> Status {
         router: "lb1".to_owned(),
         version: "0.1.0".to_owned(),
         role: "active".to_owned(),
-        reason: "nothing heard from lb2 for 1 s".to_owned(),
+        reason: "peer silent for 1s; own priority 90 instead of 150: gateway".to_owned(),
         since_secs: 7500,
         peer: Some(peer()),
+        tracks: vec![
+            track("uplink", Some(true), 0, "eth0 is up"),
+            track("gateway", Some(false), 60, "no echo within 500ms"),
+            track("disk", None, 0, ""),
+        ],
         interfaces: vec![interface("eth0", "native"), interface("eth1", "generic")],
         addresses: vec![address("10.9.9.9/32", "eth0", true), address("10.0.1.254/24", "eth1", false)],
         services: vec![web(), dns()],
@@ -35,6 +40,7 @@ pub(crate) fn alone() -> Status {
         reason: "no peer is configured".to_owned(),
         since_secs: 3,
         peer: None,
+        tracks: vec![],
         interfaces: vec![interface("eth0", "native")],
         addresses: vec![],
         services: vec![],
@@ -47,6 +53,8 @@ fn peer() -> PeerStatus {
         name: Some("lb2".to_owned()),
         role: Some("standby".to_owned()),
         alive: true,
+        fault: true,
+        priority: Some(100),
         paths: vec![path("10.1.0.1", "10.1.0.2", Some(12)), path("fe80::1%eth1", "fe80::2%eth1", None)],
         ignored: BTreeMap::from([("replayed".to_owned(), 1), ("wrong_key".to_owned(), 3)]),
         transitions: vec![
@@ -144,6 +152,10 @@ pub(crate) fn many_connections() -> Vec<Connection> {
         destination: "10.0.1.2:80".to_owned(),
     };
     vec![connection; 2000]
+}
+
+fn track(name: &str, ok: Option<bool>, weight: u8, detail: &str) -> TrackStatus {
+    TrackStatus { name: name.to_owned(), ok, weight, fault: weight == 0, detail: detail.to_owned() }
 }
 
 fn interface(name: &str, mode: &str) -> InterfaceStatus {

@@ -128,6 +128,8 @@ fn usurper() -> Heartbeat {
         role: Role::Active,
         wants_role: true,
         resumes: true,
+        fault: false,
+        weak: false,
         priority: 255,
         cause: 0,
         incarnation: 1,

@@ -6,7 +6,8 @@ use lb_common::{IPPROTO_TCP, IPPROTO_UDP, Method, Scheduler, ServiceKey};
 
 use super::{PAIR, SINGLE, read};
 use crate::config::{
-    BpfLog, Check, Daemon, Expect, Failback, HeartbeatPath, Host, Limits, Probe, Vip, load::host_name, parse,
+    BpfLog, Check, Command, Daemon, Expect, Failback, HeartbeatPath, Host, Limits, Probe, TrackProbe, Vip,
+    load::host_name, parse,
 };
 
 #[test]
@@ -78,6 +79,26 @@ fn peers_get_every_default() {
     let peer = config.unwrap().peer.unwrap();
     assert_eq!((peer.priority, peer.port, peer.failback), (100, 539, Failback::Manual));
     assert_eq!((peer.interval, peer.dead_after), (Duration::from_millis(200), Duration::from_secs(1)));
+}
+
+#[test]
+fn tracks_get_every_default() {
+    let config = read(
+        "[router]\ninterfaces = [\"eth0\"]\n\
+         [[track]]\nname = \"uplink\"\ntype = \"link\"\ninterface = \"eth0\"\nfault = true\n\
+         [[track]]\nname = \"gateway\"\ntype = \"gateway\"\naddress = \"192.0.2.1\"\nweight = 60\n\
+         [[track]]\nname = \"disk\"\ntype = \"script\"\ncommand = [\"/x\", \"y\"]\nweight = 1\ninterval = \"1s\"",
+    )
+    .unwrap();
+    let [uplink, gateway, disk] = &config.tracks[..] else { panic!("{:?}", config.tracks) };
+    assert_eq!((uplink.fault, uplink.weight, uplink.rise, uplink.fall), (true, 0, 10, 1));
+    assert_eq!(uplink.probe, TrackProbe::Link { interface: "eth0".to_owned() });
+    let timeout = Duration::from_millis(500);
+    let probe = TrackProbe::Gateway { address: [192, 0, 2, 1].into(), interface: None, timeout };
+    assert_eq!((&gateway.probe, gateway.fault, gateway.weight), (&probe, false, 60));
+    let (words, timeout) = (["/x", "y"].map(String::from).into(), Duration::from_secs(1));
+    assert_eq!(disk.probe, TrackProbe::Script(Command { words, user: "nobody".to_owned(), timeout }));
+    assert_eq!((disk.interval, disk.rise, disk.fall), (timeout, 2, 2));
 }
 
 #[test]

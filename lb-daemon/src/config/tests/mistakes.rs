@@ -103,6 +103,17 @@ fn the_peer() {
 }
 
 #[test]
+fn tracks() {
+    check_all(HEAD, include_str!("mistakes/track.txt"));
+    let host = Host { interfaces: Some(["eth0", "eth1"].map(String::from).into()) };
+    let text = format!("{HEAD}[[track]]\nname = \"a\"\ntype = \"link\"\ninterface = \"eth2\"\nfault = true");
+    let errors = parse(&text, "lbd.toml", &host, &|_| unreachable!("no key file is named")).unwrap_err();
+    let expected =
+        "lbd.toml:9: track.interface: there is no network interface \"eth2\"; expected one of eth0, eth1";
+    assert_eq!(errors.to_string(), expected);
+}
+
+#[test]
 fn services() {
     check_all(&format!("{HEAD}{SERVICE}"), include_str!("mistakes/service.txt"));
     // A VIP that cannot be read may be the one that is meant.

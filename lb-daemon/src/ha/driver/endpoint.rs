@@ -11,7 +11,7 @@ use nix::{
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::config::PathAddress;
+use crate::config::HostAddress;
 
 /// DSCP CS6, network control (RFC 4594 section 3.1), in the upper six bits of the TOS byte or the traffic class.
 const CS6: u32 = 48 << 2;
@@ -28,7 +28,7 @@ const TENTATIVE: u32 = 0x40;
 ///
 /// # Errors
 /// When there is no such interface.
-pub(super) fn resolve(address: &PathAddress, port: u16) -> io::Result<SocketAddr> {
+pub(super) fn resolve(address: &HostAddress, port: u16) -> io::Result<SocketAddr> {
     let scope = match &address.interface {
         // The address cannot be there without its interface.
         Some(name) => if_nametoindex(name.as_str()).map_err(|_| io::ErrorKind::AddrNotAvailable)?,
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn an_interface_that_is_not_there_has_no_address() {
-        let address = PathAddress { ip: "fe80::1".parse().unwrap(), interface: Some("none0".to_owned()) };
+        let address = HostAddress { ip: "fe80::1".parse().unwrap(), interface: Some("none0".to_owned()) };
         assert_eq!(resolve(&address, 1).unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
     }
 }

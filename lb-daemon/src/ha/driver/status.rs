@@ -16,6 +16,8 @@ pub(super) fn of(core: &Core, paths: &[HeartbeatPath], now: Instant) -> PeerStat
         name: peer.said.as_ref().map(|heartbeat| heartbeat.name.clone()),
         role: peer.said.as_ref().map(|heartbeat| heartbeat.role.name().to_owned()),
         alive: peer.alive(),
+        fault: peer.said.as_ref().is_some_and(|heartbeat| heartbeat.fault),
+        priority: peer.said.as_ref().map(|heartbeat| heartbeat.priority),
         paths: paths.iter().zip(&peer.paths).map(|(config, seen)| path(config, seen, now)).collect(),
         ignored: core.ignored.iter().map(|(cause, count)| (cause.name().to_owned(), *count)).collect(),
         transitions: core.engine.transitions().map(|seen| transition(seen, now)).collect(),
@@ -33,7 +35,7 @@ pub(super) fn warnings(core: &Core, paths: &[HeartbeatPath]) -> Vec<String> {
     let mut warnings: Vec<_> = silent
         .map(|(path, _)| format!("heartbeat path {} to {} is silent", path.local, path.remote))
         .collect();
-    if said.priority == engine.settings().priority {
+    if said.priority == engine.settings().priority && !said.weak {
         warnings.push(format!("both routers have the priority {}", said.priority));
     }
     if said.config_hash != engine.settings().config_hash {

@@ -74,6 +74,23 @@ fn two_routers_share_one_role_and_pass_it_on() {
 }
 
 #[test]
+fn a_router_with_a_fault_gives_its_role_to_a_peer_without() {
+    in_namespace(async {
+        let mut alpha = start("alpha".to_owned(), Some(peer(ALPHA, BETA, 200)), 7, false).unwrap();
+        becomes(&mut alpha, Role::Active).await;
+        let mut beta = start("beta".to_owned(), Some(peer(BETA, ALPHA, 100)), 7, false).unwrap();
+        becomes(&mut beta, Role::Standby).await;
+        hear_each_other([&alpha, &beta]).await;
+        alpha.set_condition(Condition { faults: vec!["uplink".to_owned()], ..Condition::default() });
+        becomes(&mut beta, Role::Active).await;
+        assert_eq!(beta.role.borrow().reason, "peer gave up the role, for it has a fault");
+        becomes(&mut alpha, Role::Standby).await;
+        assert_eq!(alpha.explanation(), "peer has taken over; this router has a fault: uplink");
+        assert!(beta.status().fault && !alpha.status().fault);
+    });
+}
+
+#[test]
 fn a_frozen_router_learns_what_happened_before_it_acts() {
     in_namespace(async {
         let (to_alpha, from_beta) = std::sync::mpsc::channel();
@@ -305,6 +322,8 @@ fn goodbye() -> Heartbeat {
         role: Role::Leaving,
         wants_role: false,
         resumes: false,
+        fault: false,
+        weak: false,
         priority: 255,
         cause: 13,
         incarnation: 5,

@@ -30,7 +30,7 @@ pub enum Cause {
     Unheard = 10,
     /// The operator gave the role to the peer.
     Operator = 11,
-    /// The peer asked for its role back.
+    /// The peer, of the higher rank, asked for the role.
     Asked = 12,
     /// The daemon stops.
     Stop = 13,
@@ -38,6 +38,10 @@ pub enum Cause {
     Relieved = 14,
     /// The peer has not taken over in time.
     NotRelieved = 15,
+    /// This router has a fault, and the peer has none.
+    Unfit = 16,
+    /// The peer wants to be relieved, and has a fault.
+    PeerUnfit = 17,
 }
 
 impl Cause {
@@ -63,10 +67,12 @@ impl Cause {
             Self::Frozen => "peer took over while this router was frozen",
             Self::Unheard => "both routers were active, and the peer does not hear this one",
             Self::Operator => "the operator gave the role to the peer",
-            Self::Asked => "peer takes its role back",
+            Self::Asked => "peer asked for the role, and has the higher priority",
             Self::Stop => "stopping",
             Self::Relieved => "peer has taken over",
             Self::NotRelieved => "peer did not take over in time",
+            Self::Unfit => "this router has a fault, and the peer has none",
+            Self::PeerUnfit => "peer gave up the role, for it has a fault",
         };
         text.to_owned()
     }
@@ -84,8 +90,7 @@ mod tests {
 
     #[test]
     fn codes_of_the_wire_stay() {
-        let codes =
-            [(Cause::Started, 0), (Cause::PeerSilent, 2), (Cause::Stop, 13), (Cause::NotRelieved, 15)];
+        let codes = [(Cause::Started, 0), (Cause::PeerSilent, 2), (Cause::Stop, 13), (Cause::PeerUnfit, 17)];
         assert!(codes.iter().all(|(cause, code)| cause.code() == *code));
     }
 }

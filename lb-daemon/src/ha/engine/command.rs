@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Engine, Event, Settings, State};
+use super::{Condition, Engine, Event, Settings, State};
+use crate::ha::Role;
 
 /// Why a router does not give its role away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +14,9 @@ pub enum Refusal {
     /// Nobody would take the role.
     #[error("the peer is not alive: it would leave nobody active")]
     PeerDead,
+    /// The role would come straight back.
+    #[error("the peer has a fault, and this router has none: the role would come straight back")]
+    PeerUnfit,
     /// It has not got the role.
     #[error("this router is standby: there is no role to give")]
     Standby,
@@ -36,6 +40,7 @@ impl Engine {
         match self.state {
             State::Active if self.alone() => Err(Refusal::NoPeer),
             State::Active if !self.peer.alive() => Err(Refusal::PeerDead),
+            State::Active if self.is_fitter_than_peer() => Err(Refusal::PeerUnfit),
             State::Active => {
                 self.apply(Event::Failover, now);
                 let peer = self.peer.said.as_ref().map_or("the peer", |heartbeat| heartbeat.name.as_str());
@@ -53,6 +58,23 @@ impl Engine {
         self.wake(now);
         let forwards = self.role().forwards() || self.resumes;
         self.apply(Event::Stop { relief: forwards && self.peer.alive() }, now);
+    }
+
+    /// Takes in what speaks against this router from now on. The peer hears of a change at once, and gets the role where it
+    /// is the better one.
+    pub fn set_condition(&mut self, condition: Condition, now: Instant) {
+        self.wake(now);
+        if condition == self.condition {
+            return;
+        }
+        self.condition = condition;
+        if !self.alone() && !self.timers.listens(now) {
+            self.timers.send_now(now);
+        }
+        let said = self.peer.said.as_ref().filter(|said| self.peer.alive() && said.role == Role::Standby);
+        if said.is_some_and(|said| self.is_unfit_beside(said)) {
+            self.apply(Event::Unfit, now);
+        }
     }
 
     /// Puts other settings in force. The incarnation and the number of paths stay.

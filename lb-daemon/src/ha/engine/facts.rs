@@ -14,12 +14,13 @@ use crate::{
     ha::{Role, heartbeat::Heartbeat},
 };
 
-/// The order of routers: the priority, then the incarnation, the lower one first, so that no two are ever equal.
-pub(super) type Rank = (u8, Reverse<u64>);
+/// The order of routers: one without a fault first, then the priority, then the incarnation, the lower one first, so that no
+/// two are ever equal.
+pub(super) type Rank = (bool, u8, Reverse<u64>);
 
 /// The rank of the router that sent `heartbeat`.
 pub(super) const fn rank_of(heartbeat: &Heartbeat) -> Rank {
-    (heartbeat.priority, Reverse(heartbeat.incarnation))
+    (!heartbeat.fault, heartbeat.priority, Reverse(heartbeat.incarnation))
 }
 
 impl Engine {
@@ -55,16 +56,41 @@ impl Engine {
     }
 
     /// The rank of this router.
-    pub(super) const fn rank(&self) -> Rank {
-        (self.settings.priority, Reverse(self.settings.incarnation))
+    pub(super) fn rank(&self) -> Rank {
+        (!self.condition.has_fault(), self.priority(), Reverse(self.settings.incarnation))
     }
 
-    /// Whether this router asks the active peer for the role.
+    /// The priority now.
+    pub(super) fn priority(&self) -> u8 {
+        self.condition.lower(self.settings.priority)
+    }
+
+    /// Whether the priority is lower than configured.
+    pub(super) fn is_weak(&self) -> bool {
+        self.priority() < self.settings.priority
+    }
+
+    /// Whether this router, if active, must give the role to the peer that sent `heartbeat`, standby.
+    pub(super) fn is_unfit_beside(&self, heartbeat: &Heartbeat) -> bool {
+        self.state == State::Active && self.condition.has_fault() && !heartbeat.fault
+    }
+
+    /// Whether the peer has a fault, and this router has none.
+    pub(super) fn is_fitter_than_peer(&self) -> bool {
+        !self.condition.has_fault() && self.peer.said.as_ref().is_some_and(|said| said.fault)
+    }
+
+    /// Whether this router asks the active peer for the role: its own back, or one that the peer is too weak for.
     pub(super) fn wants_role(&self, now: Instant) -> bool {
-        let Failback::Auto { delay } = self.settings.failback else { return false };
-        let outranks = self.peer.said.as_ref().is_some_and(|heartbeat| self.rank() > rank_of(heartbeat));
-        let long = self.peer.active_from.is_some_and(|from| now.saturating_duration_since(from) >= delay);
-        self.state == State::Standby && !self.held && outranks && long
+        let Some(said) = &self.peer.said else { return false };
+        let (Some(active_from), true) = (self.peer.active_from, self.rank() > rank_of(said)) else {
+            return false;
+        };
+        let returns = match self.settings.failback {
+            Failback::Auto { delay } => now.saturating_duration_since(active_from) >= delay,
+            Failback::Manual => false,
+        };
+        self.state == State::Standby && !self.held && (returns || said.weak)
     }
 
     /// Time from this heartbeat to the next: faster while an answer of the peer decides something.

@@ -219,6 +219,8 @@ fn says(role: Role, sequence: u64) -> Heartbeat {
         role,
         wants_role: false,
         resumes: false,
+        fault: false,
+        weak: false,
         priority: 100,
         cause: 0,
         incarnation: PEER,

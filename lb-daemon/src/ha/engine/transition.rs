@@ -15,7 +15,7 @@ use super::{Cause, Role};
 ///  peer silent or leaving; late            |        |  peer silent or |         |
 ///        +-------------------------------->|        |  leaving;       |         |
 ///        |                                 +--------+  election won   +---------+
-///        |         operator; peer asks      |      |                       ^
+///        |  operator; peer asks; unfit      |      |                       ^
 ///  +-------------+<-------------------------+      | stop with a           |
 ///  |             |                                 | living peer           |
 ///  | HandingOver |---------------------------------|-----------------------+
@@ -61,11 +61,16 @@ pub(super) enum Event {
     /// The peer says it is active. While this router leaves: and it says so knowing that.
     PeerActive(Rival),
     /// The peer forwards still, and wants to be relieved.
-    PeerLeaving,
+    PeerLeaving {
+        /// Because it has a fault, maybe.
+        fault: bool,
+    },
     /// The peer says it is standby or starting.
     PeerPassive(Election),
-    /// The peer, standby and of the higher rank, wants its role back.
+    /// The peer, standby and of the higher rank, wants the role.
     PeerAsks,
+    /// This active router has a fault, and the peer, standby, has none.
+    Unfit,
     /// Nothing was heard of the peer for `dead_after`.
     PeerSilent,
     /// The operator gives the role to the peer, which is alive.
@@ -119,52 +124,55 @@ pub(super) enum Step {
 /// The whole table.
 pub(super) const fn step(state: State, event: Event) -> Step {
     use Election::{Lost, Open, Resumed, Won};
-    use Event::{Failover, Late, PeerActive, PeerAsks, PeerLeaving, PeerPassive, PeerSilent, Stop};
+    use Event::{Failover, Late, PeerActive, PeerAsks, PeerLeaving, PeerPassive, PeerSilent, Stop, Unfit};
     use Rival::{Deaf, Stronger, Successor, Weaker};
     use State::{Active, HandingOver, Standby, Starting, Stopped, Stopping};
     use Step::{Go, Reannounce, Stay};
 
     match (state, event) {
         (Starting, PeerActive(Weaker | Stronger | Successor | Deaf)) => Go(Standby, Cause::PeerActive),
-        (Starting | Standby, PeerLeaving) => Go(Active, Cause::PeerLeft),
+        (Starting | Standby | HandingOver, PeerLeaving { fault: false }) => Go(Active, Cause::PeerLeft),
+        (Starting | Standby | HandingOver, PeerLeaving { fault: true }) => Go(Active, Cause::PeerUnfit),
         (Starting, PeerPassive(Resumed)) => Go(Active, Cause::Resumed),
         (Starting | Standby, PeerPassive(Won)) => Go(Active, Cause::Elected),
         (Starting, PeerPassive(Lost)) => Go(Standby, Cause::NotElected),
         (Starting | Standby, PeerSilent) => Go(Active, Cause::PeerSilent),
         (Starting, Stop { relief: true }) => Go(Stopping, Cause::Stop),
         (Starting, Stop { relief: false }) => Go(Stopped, Cause::Stop),
-        (Starting, PeerPassive(Open) | PeerAsks | Failover | Late) => Stay,
+        (Starting, PeerPassive(Open) | PeerAsks | Unfit | Failover | Late) => Stay,
 
         (Standby, Stop { relief: true | false }) => Go(Stopped, Cause::Stop),
         (Standby, PeerActive(Weaker | Stronger | Successor | Deaf)) => Stay,
-        (Standby, PeerPassive(Resumed | Lost | Open) | PeerAsks | Failover | Late) => Stay,
+        (Standby, PeerPassive(Resumed | Lost | Open) | PeerAsks | Unfit | Failover | Late) => Stay,
 
         (Active, PeerActive(Weaker)) => Reannounce,
         (Active, PeerActive(Stronger)) => Go(Standby, Cause::Outranked),
         (Active, PeerActive(Successor)) => Go(Standby, Cause::Frozen),
         (Active, PeerActive(Deaf)) => Go(Standby, Cause::Unheard),
         (Active, PeerAsks) => Go(HandingOver, Cause::Asked),
+        (Active, Unfit) => Go(HandingOver, Cause::Unfit),
         (Active, Failover) => Go(HandingOver, Cause::Operator),
         (Active | HandingOver, Stop { relief: true }) => Go(Stopping, Cause::Stop),
         (Active | HandingOver, Stop { relief: false }) => Go(Stopped, Cause::Stop),
-        (Active, PeerLeaving | PeerPassive(Resumed | Won | Lost | Open) | PeerSilent | Late) => Stay,
+        (Active, PeerLeaving { fault: false | true } | PeerPassive(Resumed | Won | Lost | Open)) => Stay,
+        (Active, PeerSilent | Late) => Stay,
 
         (HandingOver, PeerActive(Weaker | Stronger | Successor | Deaf)) => Go(Standby, Cause::Relieved),
-        (HandingOver, PeerLeaving) => Go(Active, Cause::PeerLeft),
         (HandingOver, PeerSilent) => Go(Active, Cause::PeerSilent),
         (HandingOver, Late) => Go(Active, Cause::NotRelieved),
-        (HandingOver, PeerPassive(Resumed | Won | Lost | Open) | PeerAsks | Failover) => Stay,
+        (HandingOver, PeerPassive(Resumed | Won | Lost | Open) | PeerAsks | Unfit | Failover) => Stay,
 
         (Stopping, PeerActive(Weaker | Stronger | Successor | Deaf)) => Go(Stopped, Cause::Relieved),
         (Stopping, PeerSilent) => Go(Stopped, Cause::PeerSilent),
         (Stopping, Late) => Go(Stopped, Cause::NotRelieved),
-        (Stopping, PeerLeaving | PeerPassive(Resumed | Won | Lost | Open) | PeerAsks) => Stay,
-        (Stopping, Failover | Stop { relief: true | false }) => Stay,
+        (Stopping, PeerLeaving { fault: false | true } | PeerPassive(Resumed | Won | Lost | Open)) => Stay,
+        (Stopping, PeerAsks | Unfit | Failover | Stop { relief: true | false }) => Stay,
 
-        (Stopped, PeerActive(Weaker | Stronger | Successor | Deaf) | PeerLeaving | PeerAsks | PeerSilent) => {
+        (Stopped, PeerActive(Weaker | Stronger | Successor | Deaf) | PeerLeaving { fault: false | true }) => {
             Stay
         }
-        (Stopped, PeerPassive(Resumed | Won | Lost | Open) | Failover | Late) => Stay,
+        (Stopped, PeerPassive(Resumed | Won | Lost | Open) | PeerAsks | PeerSilent | Unfit) => Stay,
+        (Stopped, Failover | Late) => Stay,
         (Stopped, Stop { relief: true | false }) => Stay,
     }
 }
@@ -181,7 +189,7 @@ mod tests {
     /// Every event, and what follows in each of [`STATES`]: the name of the next state, `-` for none, `!` for a new
     /// announcement.
     #[rustfmt::skip]
-    const TABLE: [(Event, [&str; 6]); 15] = {
+    const TABLE: [(Event, [&str; 6]); 17] = {
         use Election::*;
         use Event::*;
         use Rival::*;
@@ -191,12 +199,14 @@ mod tests {
             (PeerActive(Stronger),   ["Standby",  "-",       "Standby",     "Standby",  "Stopped", "-"]),
             (PeerActive(Successor),  ["Standby",  "-",       "Standby",     "Standby",  "Stopped", "-"]),
             (PeerActive(Deaf),       ["Standby",  "-",       "Standby",     "Standby",  "Stopped", "-"]),
-            (PeerLeaving,            ["Active",   "Active",  "-",           "Active",   "-",       "-"]),
+            (PeerLeaving { fault: false }, ["Active", "Active", "-",        "Active",   "-",       "-"]),
+            (PeerLeaving { fault: true }, ["Active", "Active", "-",         "Active",   "-",       "-"]),
             (PeerPassive(Resumed),   ["Active",   "-",       "-",           "-",        "-",       "-"]),
             (PeerPassive(Won),       ["Active",   "Active",  "-",           "-",        "-",       "-"]),
             (PeerPassive(Lost),      ["Standby",  "-",       "-",           "-",        "-",       "-"]),
             (PeerPassive(Open),      ["-",        "-",       "-",           "-",        "-",       "-"]),
             (PeerAsks,               ["-",        "-",       "HandingOver", "-",        "-",       "-"]),
+            (Unfit,                  ["-",        "-",       "HandingOver", "-",        "-",       "-"]),
             (PeerSilent,             ["Active",   "Active",  "-",           "Active",   "Stopped", "-"]),
             (Failover,               ["-",        "-",       "HandingOver", "-",        "-",       "-"]),
             (Stop { relief: true },  ["Stopping", "Stopped", "Stopping",    "Stopping", "-",       "-"]),

@@ -32,6 +32,10 @@ pub const MAX_LEN: usize = 256;
 const WANTS_ROLE: u8 = 1;
 /// [`Heartbeat::resumes`].
 const RESUMES: u8 = 1 << 1;
+/// [`Heartbeat::fault`].
+const FAULT: u8 = 1 << 2;
+/// [`Heartbeat::weak`].
+const WEAK: u8 = 1 << 3;
 
 /// Encodes and decodes with the keys of a pair.
 #[derive(Clone, Debug)]
@@ -145,6 +149,8 @@ fn read(body: &[u8]) -> Result<(Heartbeat, &[u8]), Ignored> {
         role,
         wants_role: flags & WANTS_ROLE != 0,
         resumes: flags & RESUMES != 0,
+        fault: flags & FAULT != 0,
+        weak: flags & WEAK != 0,
         priority,
         cause,
         incarnation,
@@ -164,9 +170,13 @@ fn fingerprints(mut rest: &[u8]) -> Result<Vec<Fingerprint>, Ignored> {
 }
 
 fn flags(heartbeat: &Heartbeat) -> u8 {
-    let wants = if heartbeat.wants_role { WANTS_ROLE } else { 0 };
-    let resumes = if heartbeat.resumes { RESUMES } else { 0 };
-    wants | resumes
+    let set = [
+        (heartbeat.wants_role, WANTS_ROLE),
+        (heartbeat.resumes, RESUMES),
+        (heartbeat.fault, FAULT),
+        (heartbeat.weak, WEAK),
+    ];
+    set.into_iter().filter(|(holds, _)| *holds).fold(0, |flags, (_, flag)| flags | flag)
 }
 
 /// As much of `name` as fits.
@@ -318,13 +328,16 @@ mod tests {
     fn any_heartbeat() -> impl Strategy<Value = Heartbeat> {
         let numbers = (any::<u64>(), any::<u64>(), any::<u64>());
         let echo = prop::option::of((1_u64.., any::<u64>()));
-        let small = (0..4u8, any::<bool>(), any::<bool>(), any::<u8>(), any::<u8>());
+        let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+        let small = (0..4u8, flags, any::<u8>(), any::<u8>());
         (small, numbers, echo, "[a-zä-ö]{0,32}").prop_map(|(small, numbers, echo, name)| Heartbeat {
             role: Role::from_u8(small.0).unwrap(),
-            wants_role: small.1,
-            resumes: small.2,
-            priority: small.3,
-            cause: small.4,
+            wants_role: small.1.0,
+            resumes: small.1.1,
+            fault: small.1.2,
+            weak: small.1.3,
+            priority: small.2,
+            cause: small.3,
             incarnation: numbers.0,
             sequence: numbers.1,
             config_hash: numbers.2,
@@ -342,6 +355,8 @@ mod tests {
             role: Role::Active,
             wants_role: false,
             resumes: false,
+            fault: false,
+            weak: false,
             priority: 200,
             cause: 2,
             incarnation: 0x0102_0304_0506_0708,
@@ -357,6 +372,8 @@ mod tests {
             role: Role::Standby,
             wants_role: true,
             resumes: false,
+            fault: false,
+            weak: false,
             priority: 100,
             cause: 3,
             incarnation: 9,

@@ -24,6 +24,8 @@ fn after_any_trouble_exactly_one_is_active_and_stays_so() {
         world.forget();
         world.run(setup.settled() * 2 + delay * 2);
         let active = world.the_active();
+        let faults = [0, 1].map(|node| world.conditions[node].has_fault());
+        assert!(!faults[active] || faults[1 - active], "active with a fault beside a peer without");
         assert!(
             world.changes() <= MOST_CHANGES,
             "{} changes of role after the end of all trouble",
@@ -40,7 +42,7 @@ fn trouble(world: &mut World) {
     let node = world.random.below(2);
     let path = world.random.below(world.setup.paths);
     let now = world.now;
-    match world.random.below(10) {
+    match world.random.below(12) {
         0 => world.network.set_all(false),
         1 => world.network.set_all(true),
         2 => world.network.set_from(node, false),
@@ -62,10 +64,18 @@ fn trouble(world: &mut World) {
                 let _: Result<String, _> = engine.failover(now);
             }
         }
-        _ => {
+        9 => {
             if let Some(engine) = &mut world.nodes[node].engine {
                 engine.shutdown(now);
             }
+        }
+        10 => {
+            let fault = world.random.chance(50);
+            world.fault(node, fault);
+        }
+        _ => {
+            let penalty = [0, 40, 120][world.random.below(3)];
+            world.weaken(node, penalty);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Paths of either family, and how fast heartbeats go over them.
 
 use super::*;
-use crate::{config::PathAddress, namespace::ip};
+use crate::{config::HostAddress, namespace::ip};
 
 #[test]
 fn a_pair_hears_each_other_over_both_families_and_link_local_addresses() {
@@ -91,12 +91,12 @@ fn make_interface() {
 }
 
 /// The address in `text`; a link-local one is on the test's interface unless it says where.
-fn address(text: &str) -> PathAddress {
+fn address(text: &str) -> HostAddress {
     let (text, interface) = match text.split_once('%') {
         Some((text, interface)) => (text, Some(interface)),
         None => (text, text.starts_with("fe80").then_some("lbdtest0")),
     };
-    PathAddress { ip: text.parse().unwrap(), interface: interface.map(str::to_owned) }
+    HostAddress { ip: text.parse().unwrap(), interface: interface.map(str::to_owned) }
 }
 
 /// Waits until this many paths of `handle` are alive.

@@ -1,4 +1,4 @@
-//! Ends of heartbeat paths: of either family, with the interface where the address alone does not say which one.
+//! Addresses of hosts of either family, with the interface where the address alone does not say which one.
 
 use std::{
     fmt,
@@ -12,16 +12,16 @@ use super::{
     values::{Interface, is_unicast},
 };
 
-/// One end of a heartbeat path. Shows as `192.0.2.2`, `2001:db8::2` or `fe80::2%eth1`.
+/// The address of a host. Shows as `192.0.2.2`, `2001:db8::2` or `fe80::2%eth1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PathAddress {
+pub struct HostAddress {
     /// A unicast address.
     pub ip: IpAddr,
     /// The interface of a link-local IPv6 address (RFC 4007 section 11); `None` for all others.
     pub interface: Option<String>,
 }
 
-impl PathAddress {
+impl HostAddress {
     /// The address, if it is IPv4.
     #[must_use]
     pub const fn ipv4(&self) -> Option<Ipv4Addr> {
@@ -51,19 +51,19 @@ fn is_host(address: Ipv6Addr) -> bool {
     !address.is_unspecified() && !address.is_multicast() && address.to_ipv4_mapped().is_none()
 }
 
-impl From<Ipv4Addr> for PathAddress {
+impl From<Ipv4Addr> for HostAddress {
     fn from(ip: Ipv4Addr) -> Self {
         Self { ip: ip.into(), interface: None }
     }
 }
 
-impl From<[u8; 4]> for PathAddress {
+impl From<[u8; 4]> for HostAddress {
     fn from(octets: [u8; 4]) -> Self {
         Ipv4Addr::from(octets).into()
     }
 }
 
-impl fmt::Display for PathAddress {
+impl fmt::Display for HostAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.interface {
             None => self.ip.fmt(f),
@@ -72,7 +72,7 @@ impl fmt::Display for PathAddress {
     }
 }
 
-impl Scalar for PathAddress {
+impl Scalar for HostAddress {
     fn expected() -> String {
         "a unicast address such as \"192.0.2.2\", \"2001:db8::2\" or, link-local, \"fe80::2%eth1\"".to_owned()
     }
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn addresses_of_hosts_are_read_and_shown_alike() {
         for text in ["192.0.2.2", "2001:db8::2", "fd00::1", "::1", "fe80::2%eth1"] {
-            assert_eq!(PathAddress::parse(text).map(|address| address.to_string()).as_deref(), Some(text));
+            assert_eq!(HostAddress::parse(text).map(|address| address.to_string()).as_deref(), Some(text));
         }
     }
 
@@ -108,7 +108,7 @@ mod tests {
             "fe80::2%a/b",
             "2001:db8::2%eth0",
         ] {
-            assert_eq!(PathAddress::parse(text), None, "{text}");
+            assert_eq!(HostAddress::parse(text), None, "{text}");
         }
     }
 }

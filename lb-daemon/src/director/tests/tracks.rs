@@ -1,0 +1,44 @@
+//! What is tracked reaches the pair and the status.
+
+use super::*;
+use crate::config::{Command, Track, TrackProbe};
+
+#[tokio::test]
+async fn what_fails_is_told_and_what_is_well_again_too() {
+    let mut config = unchecked();
+    let link = TrackProbe::Link { interface: "lo".to_owned() };
+    config.tracks = vec![track("uplink", link, 0, true), track("disk", script("/bin/true"), 60, false)];
+    let rig = Rig::start(config).await;
+    let well = rig.until(|status| status.tracks.iter().all(|track| track.ok == Some(true))).await;
+    assert_eq!((well.tracks[0].detail.as_str(), well.reason.as_str()), ("lo is up", "no peer is configured"));
+    rig.topology.send_modify(|network| network.links.get_mut("lo").unwrap().up = false);
+    let failing = rig.until(|status| status.tracks[0].ok == Some(false)).await;
+    // A router without a peer goes on.
+    assert_eq!(failing.role, "active");
+    assert_eq!(failing.reason, "no peer is configured; this router has a fault: uplink");
+    assert!(failing.warnings.contains(&"track uplink fails: lo is down, or has no carrier".to_owned()));
+    rig.topology.send_modify(|network| network.links.get_mut("lo").unwrap().up = true);
+    rig.until(|status| status.reason == "no peer is configured").await;
+}
+
+#[tokio::test]
+async fn a_reload_changes_what_is_tracked() {
+    let mut config = unchecked();
+    config.tracks = vec![track("disk", script("/bin/false"), 60, false)];
+    let rig = Rig::start(config).await;
+    rig.until(|status| status.reason.ends_with("this router has a fault: disk")).await;
+    let mut director = rig.stop().await;
+    director.parts.config.tracks.clear();
+    director.apply_config();
+    assert_eq!(director.parts.pair.explanation(), "no peer is configured");
+}
+
+fn track(name: &str, probe: TrackProbe, weight: u8, fault: bool) -> Track {
+    let interval = Duration::from_millis(50);
+    Track { name: name.to_owned(), probe, interval, rise: 1, fall: 1, weight, fault }
+}
+
+fn script(program: &str) -> TrackProbe {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
+    TrackProbe::Script(Command { words: vec![program.to_owned()], user, timeout: LONG })
+}
