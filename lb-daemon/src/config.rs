@@ -86,6 +86,8 @@ pub struct Peer {
     pub port: u16,
     /// Shared keys.
     pub keys: Keys,
+    /// Hosts that tell a router whose peer is silent whether it is itself cut off; may be none.
+    pub witnesses: Vec<HostAddress>,
     /// Paths, at least one.
     pub paths: Vec<HeartbeatPath>,
 }

@@ -49,6 +49,9 @@ pub struct PeerStatus {
     pub priority: Option<u8>,
     /// Every path.
     pub paths: Vec<PathStatus>,
+    /// Every witness.
+    #[serde(default)]
+    pub witnesses: Vec<WitnessStatus>,
     /// Heartbeats ignored, by cause: `"wrong_key"`, `"replayed"`, `"truncated"`, `"stranger"`, `"version"`, `"unproven"`
     /// (authentic, but its sender has not answered this router yet: a few whenever a router starts).
     pub ignored: BTreeMap<String, u64>,
@@ -66,6 +69,17 @@ pub struct PathStatus {
     /// Whether heartbeats arrive on it.
     pub alive: bool,
     /// Milliseconds since the last one.
+    pub silent_ms: Option<u64>,
+}
+
+/// A host that tells a router whose peer is silent whether it is itself cut off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessStatus {
+    /// Its address.
+    pub address: String,
+    /// Whether it has answered within `dead_after`.
+    pub answers: bool,
+    /// Milliseconds since it was asked what it answered last.
     pub silent_ms: Option<u64>,
 }
 

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::api::{
     client::Client,
-    types::{AddressStatus, InterfaceStatus, PathStatus, PeerStatus, Status, TrackStatus, Transition},
+    types::{
+        AddressStatus, InterfaceStatus, PathStatus, PeerStatus, Status, TrackStatus, Transition,
+        WitnessStatus,
+    },
 };
 
 /// Changes of role that are shown; the API has more.
@@ -61,6 +64,7 @@ fn facts(out: &mut String, label: &str, facts: impl IntoIterator<Item = String>)
 fn render_peer(out: &mut String, peer: &PeerStatus) {
     facts(out, "Peer", [peer_now(peer)]);
     facts(out, "  paths", peer.paths.iter().map(path));
+    facts(out, "  witness", peer.witnesses.iter().map(witness));
     let ignored: Vec<_> = peer.ignored.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
     facts(out, "  ignored", (!ignored.is_empty()).then(|| ignored.join(", ")));
     facts(out, "  changes", peer.transitions.iter().take(TRANSITIONS).map(transition));
@@ -79,14 +83,22 @@ fn peer_now(peer: &PeerStatus) -> String {
 
 fn path(path: &PathStatus) -> String {
     let PathStatus { local, remote, alive, silent_ms } = path;
-    let heard = match (alive, silent_ms) {
+    format!("{local} -> {remote}, {}", heard(*alive, *silent_ms))
+}
+
+/// When something was heard last that is to be heard all the time.
+fn heard(alive: bool, silent_ms: Option<u64>) -> String {
+    match (alive, silent_ms) {
         (true, Some(ms)) => format!("heard {ms} ms ago"),
         (true, None) => "heard".to_owned(),
         (false, Some(ms @ 0..1000)) => format!("SILENT for {ms} ms"),
         (false, Some(ms)) => format!("SILENT for {}", span(ms / 1000)),
         (false, None) => "NEVER HEARD".to_owned(),
-    };
-    format!("{local} -> {remote}, {heard}")
+    }
+}
+
+fn witness(witness: &WitnessStatus) -> String {
+    format!("{}, {}", witness.address, heard(witness.answers, witness.silent_ms))
 }
 
 fn transition(transition: &Transition) -> String {

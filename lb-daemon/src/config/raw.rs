@@ -56,6 +56,7 @@ table! {
         optional port: Port,
         optional key: Secret,
         optional key_file: AbsolutePath,
+        optional witness: List<HostAddress>,
         required paths: List<HeartbeatPath>,
     }
 }

@@ -7,8 +7,10 @@ mod settings;
 mod socket;
 mod status;
 mod task;
+mod witnesses;
 
 use std::{
+    collections::BTreeMap,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
@@ -25,6 +27,7 @@ use self::{
     gate::Gate,
     settings::Fixed,
     socket::{IgnoredCounts, PathSocket},
+    witnesses::Witnesses,
 };
 use super::{
     Role,
@@ -97,6 +100,7 @@ pub struct Handle {
     /// it is opened. The peer hears that this router is active only then.
     applied: watch::Sender<Role>,
     shared: Arc<Shared>,
+    witnesses: Mutex<Witnesses>,
     fixed: Option<Fixed>,
     task: Option<JoinHandle<()>>,
 }
@@ -107,6 +111,8 @@ struct Shared {
     core: Mutex<Core>,
     /// Tells the task that a command has changed the engine.
     changed: Notify,
+    /// Tells those who ask the witnesses that an answer is waited for.
+    ask: Notify,
 }
 
 #[derive(Debug)]
@@ -117,6 +123,8 @@ struct Core {
     codec: Option<Arc<Codec>>,
     /// What the peer said of its keys last.
     peer_keys: Option<PeerKeys>,
+    /// When each witness was asked what it answered last.
+    witnessed: BTreeMap<HostAddress, Instant>,
 }
 
 impl Shared {
@@ -164,12 +172,23 @@ impl Bound {
         for (socket, codec) in sockets.iter_mut().zip(&codec) {
             drop(socket.receive(codec));
         }
-        let core = Mutex::new(Core { engine, ignored: IgnoredCounts::new(), codec, peer_keys: None });
-        let shared = Arc::new(Shared { core, changed: Notify::new() });
+        let core = Mutex::new(Core {
+            engine,
+            ignored: IgnoredCounts::new(),
+            codec,
+            peer_keys: None,
+            witnessed: BTreeMap::new(),
+        });
+        let shared = Arc::new(Shared { core, changed: Notify::new(), ask: Notify::new() });
         let (applied, applied_in) = watch::channel(Role::Starting);
         let outputs = task::Outputs { role: role_out, reannounce: reannounce_out };
         let task = tokio::spawn(task::run(Arc::clone(&shared), sockets, Gate::new(applied_in), outputs));
-        Ok(Handle { role, reannounce, applied, shared, fixed: peer.map(Fixed::from), task: Some(task) })
+        let mut witnesses = Witnesses::default();
+        if let Some(peer) = &peer {
+            witnesses.follow(&shared, peer);
+        }
+        let (witnesses, fixed) = (Mutex::new(witnesses), peer.map(Fixed::from));
+        Ok(Handle { role, reannounce, applied, shared, witnesses, fixed, task: Some(task) })
     }
 }
 
@@ -178,14 +197,15 @@ impl Handle {
     #[must_use]
     pub fn status(&self) -> PeerStatus {
         let paths = self.fixed.as_ref().map_or(&[][..], |fixed| &fixed.paths);
-        status::of(&self.shared.lock(), paths, now())
+        let witnesses = self.witnesses.lock().unwrap_or_else(PoisonError::into_inner);
+        status::of(&self.shared.lock(), paths, witnesses.asked(), now())
     }
 
     /// What is not as it should be between the two routers, one line each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let paths = self.fixed.as_ref().map_or(&[][..], |fixed| &fixed.paths);
-        status::warnings(&self.shared.lock(), paths)
+        status::warnings(&self.shared.lock(), paths, now())
     }
 
     /// Notes that the data plane has this role. The peer hears that this router is active when it is, so that one that
@@ -238,6 +258,8 @@ impl Handle {
             let settings = Settings::new(old.name.clone(), peer, config_hash, old.incarnation);
             core.engine.reconfigure(settings, now());
             core.codec = Some(Arc::new(Codec::new(&peer.keys)));
+            drop(core);
+            self.witnesses.lock().unwrap_or_else(PoisonError::into_inner).follow(&self.shared, peer);
         }
         self.shared.changed.notify_one();
         settings::compare(self.fixed.as_ref(), peer.map(Fixed::from).as_ref())

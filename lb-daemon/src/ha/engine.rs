@@ -13,6 +13,7 @@ mod peer;
 mod settings;
 mod timers;
 mod transition;
+mod witness;
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -28,6 +29,7 @@ use self::{
     history::History,
     timers::Timers,
     transition::{Event, State, Step, step},
+    witness::Witness,
 };
 use super::{
     Role,
@@ -43,6 +45,8 @@ pub enum Notice {
     /// The role stays active, but the peer was active too, or was silent for a while and may have been: the network must
     /// be told again whose the addresses are.
     Reannounce,
+    /// The peer is silent, and an answer of a witness to a question from now on is waited for.
+    AskWitness,
     /// Heartbeats arrive on this path again.
     PathUp(usize),
     /// A path has been silent for `dead_after`.
@@ -72,6 +76,7 @@ pub struct Engine {
     leaving_from: u64,
     guard: Guard,
     peer: Peer,
+    witness: Witness,
     timers: Timers,
     history: History,
     notices: VecDeque<Notice>,
@@ -94,6 +99,7 @@ impl Engine {
             leaving_from: 0,
             guard: Guard::new(settings.incarnation, settings.paths),
             peer: Peer::new(settings.paths, now),
+            witness: Witness::new(now),
             timers: Timers::new(now),
             history: History::default(),
             notices: VecDeque::new(),
@@ -142,6 +148,15 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes in that a witness has answered what it was `asked` then.
+    pub fn handle_witness(&mut self, asked: Instant, now: Instant) {
+        self.wake(now);
+        self.witness.hear(asked);
+        if self.needs_witness() && self.peer.silent && self.witness.has_answered() {
+            self.apply(Event::PeerSilent, now);
+        }
+    }
+
     /// Lets time pass up to `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.wake(now);
@@ -149,7 +164,16 @@ impl Engine {
         self.notices.extend(silent.into_iter().map(Notice::PathDown));
         if self.silence_deadline().is_some_and(|deadline| deadline <= now) {
             self.peer.mark_silent();
-            self.apply(Event::PeerSilent, now);
+            self.witness.wait(now);
+            if self.needs_witness() {
+                self.notices.push_back(Notice::AskWitness);
+            } else {
+                self.apply(Event::PeerSilent, now);
+            }
+        }
+        if self.isolation_deadline().is_some_and(|deadline| deadline <= now) {
+            self.witness.wait(now);
+            self.apply(Event::Isolated, now);
         }
         if self.timers.leave_by.is_some_and(|deadline| deadline <= now) {
             self.apply(Event::Late, now);
@@ -164,10 +188,9 @@ impl Engine {
             return None;
         }
         let paths = self.peer.next_path_deadline(self.settings.dead_after);
-        [Some(self.timers.next_send), self.silence_deadline(), self.timers.leave_by, paths]
-            .into_iter()
-            .flatten()
-            .min()
+        let silence = [self.silence_deadline(), self.isolation_deadline()];
+        let own = [Some(self.timers.next_send), self.timers.leave_by, paths];
+        silence.into_iter().chain(own).flatten().min()
     }
 
     /// The heartbeat that is due now, to be sent on every path.
@@ -266,6 +289,9 @@ impl Engine {
             self.notices.push_back(Notice::Reannounce);
         }
         self.peer.hear(heartbeat, now);
+        if self.cause == Cause::Isolated && heartbeat.role == Role::Active {
+            self.cause = Cause::PeerActive;
+        }
         let event = match heartbeat.role {
             // A peer that does not know yet that this router leaves may still yield to it.
             Role::Active if self.role() == Role::Leaving && self.guard.answered() < self.leaving_from => {
@@ -330,6 +356,7 @@ impl Engine {
             return;
         }
         self.peer.restart_silence(now);
+        self.witness.restart_silence(now);
         if self.role() == Role::Leaving {
             self.timers.leave_by = Some(now + self.settings.leave_within());
         }

@@ -10,6 +10,7 @@ mod network;
 mod promises;
 mod random;
 mod takeover;
+mod witnesses;
 
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ struct Setup {
     delay: Duration,
     /// Most datagrams lost in a row, by path and direction.
     drops: u32,
+    /// Whether the routers have a witness.
+    witness: bool,
 }
 
 impl Setup {
@@ -60,6 +63,7 @@ impl Setup {
             paths: 1 + random.below(2),
             delay,
             drops: random.below(multiple as usize - 1) as u32,
+            witness: random.chance(50),
         }
     }
 
@@ -73,6 +77,7 @@ impl Setup {
             paths: 2,
             delay: Duration::from_millis(1),
             drops: 0,
+            witness: false,
         }
     }
 
@@ -103,6 +108,7 @@ impl Setup {
             interval: self.interval,
             dead_after: self.dead_after,
             failback: self.failback,
+            witness: self.witness,
         }
     }
 }
@@ -121,6 +127,10 @@ struct Node {
     notices: Vec<Notice>,
     /// Heartbeats ignored so far.
     ignored: usize,
+    /// When it asks the witness next; `None`: now.
+    asks: Option<Instant>,
+    /// Since when it is awake and can hear neither the peer nor the witness.
+    isolated_from: Option<Instant>,
 }
 
 /// Both routers and all between them.
@@ -133,6 +143,8 @@ struct World {
     /// What speaks against each router, whether its daemon runs or not.
     conditions: [Condition; 2],
     network: Network,
+    /// Which router the witness answers.
+    witness: [bool; 2],
     /// Everything that was ever sent and not lost: by whom, on which path, what.
     recorded: Vec<(usize, usize, Heartbeat)>,
     /// Since when both routers are awake and each can hear the other.
@@ -149,6 +161,7 @@ impl World {
         let start = Instant::now();
         Self {
             network: Network::new(&setup),
+            witness: [true; 2],
             setup,
             random,
             start,
@@ -216,6 +229,8 @@ impl World {
     /// Freezes `node` for `time`; `queues`: what arrives meanwhile waits.
     fn freeze(&mut self, node: usize, time: Duration, queues: bool) {
         self.nodes[node].frozen = Some((self.now + time, queues));
+        // It cannot know that it hears nobody before it wakes.
+        self.nodes[node].isolated_from = None;
     }
 
     /// The engine of `node`, which runs.
@@ -289,7 +304,11 @@ impl World {
     fn next_moment(&self) -> Instant {
         let deadline = |node: &Node| match node.frozen {
             Some((until, _)) => Some(until),
-            None => node.engine.as_ref().and_then(Engine::next_deadline),
+            None => {
+                let engine = node.engine.as_ref();
+                let asks = engine.map(|_| node.asks.unwrap_or(self.now)).filter(|_| self.setup.witness);
+                engine.and_then(Engine::next_deadline).into_iter().chain(asks).min()
+            }
         };
         let deadlines = self.nodes.iter().filter_map(deadline);
         deadlines.chain(self.network.next_arrival()).min().unwrap_or(self.now + FOREVER)
@@ -330,7 +349,13 @@ impl World {
 
     /// One turn of the driver.
     fn turn(&mut self, node: usize) {
-        let Node { engine: Some(engine), frozen: None, .. } = &mut self.nodes[node] else { return };
+        let Node { engine: Some(engine), frozen: None, asks, .. } = &mut self.nodes[node] else { return };
+        if self.setup.witness && asks.is_none_or(|asks| asks <= self.now) {
+            *asks = Some(self.now + self.setup.interval);
+            if self.witness[node] {
+                engine.handle_witness(self.now, self.now);
+            }
+        }
         engine.handle_timeout(self.now);
         self.poll(node);
     }
@@ -340,6 +365,9 @@ impl World {
         let Some(engine) = &mut self.nodes[node].engine else { return };
         let heartbeat = engine.poll_transmit(self.now);
         while let Some(notice) = engine.poll_notice() {
+            if notice == Notice::AskWitness {
+                self.nodes[node].asks = None;
+            }
             self.nodes[node].notices.push(notice);
         }
         for path in 0..self.setup.paths {
@@ -348,6 +376,25 @@ impl World {
                 self.recorded.push((node, path, heartbeat.clone()));
             }
         }
+    }
+
+    /// Whether `node` is awake, and nothing that the peer says reaches it.
+    fn is_deaf(&self, node: usize) -> bool {
+        let peer = &self.nodes[1 - node];
+        let speaks =
+            peer.frozen.is_none() && peer.engine.as_ref().is_some_and(|engine| !engine.is_finished());
+        self.nodes[node].frozen.is_none() && !(speaks && self.network.is_heard(1 - node))
+    }
+
+    /// A router that hears neither the peer nor the witness is not active.
+    fn check_isolation(&mut self, node: usize) {
+        let isolated = self.setup.witness && !self.witness[node] && self.is_deaf(node);
+        let from = self.nodes[node].isolated_from;
+        let from = isolated.then(|| from.unwrap_or(self.now));
+        self.nodes[node].isolated_from = from;
+        let long = from.is_some_and(|from| self.now - from > self.setup.dead_after + self.setup.delay);
+        let forwards = self.role(node).is_some_and(Role::forwards);
+        assert!(!long || !forwards, "router {node} is cut off, and active all the same");
     }
 
     /// What holds at every moment.
@@ -360,6 +407,9 @@ impl World {
         if let (Some(connected), Some(active)) = (self.connected_from, self.both_active_from) {
             let long = self.now - connected.max(active);
             assert!(long <= self.setup.both_active(), "both active for {long:?} in a connected network");
+        }
+        for node in 0..2 {
+            self.check_isolation(node);
         }
         if self.must_forward {
             let forwards = |node: usize| self.role(node).is_some_and(Role::forwards);

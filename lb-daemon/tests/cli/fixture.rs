@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lb_daemon::api::types::{
     AddressStatus, Connection, InterfaceStatus, PathStatus, PeerStatus, Rates, RealStatus, ReasonCount,
-    ServiceStatus, Stats, Status, Totals, TrackStatus, Transition,
+    ServiceStatus, Stats, Status, Totals, TrackStatus, Transition, WitnessStatus,
 };
 
 /// An active router with a peer, two services and all that can be wrong.
@@ -56,6 +56,7 @@ fn peer() -> PeerStatus {
         fault: true,
         priority: Some(100),
         paths: vec![path("10.1.0.1", "10.1.0.2", Some(12)), path("fe80::1%eth1", "fe80::2%eth1", None)],
+        witnesses: vec![witness("10.1.0.254", Some(40)), witness("10.0.1.9", Some(70_000))],
         ignored: BTreeMap::from([("replayed".to_owned(), 1), ("wrong_key".to_owned(), 3)]),
         transitions: vec![
             transition(7500, "standby", "active", "nothing heard from lb2 for 1 s"),
@@ -168,6 +169,11 @@ fn address(address: &str, interface: &str, present: bool) -> AddressStatus {
 
 fn path(local: &str, remote: &str, silent_ms: Option<u64>) -> PathStatus {
     PathStatus { local: local.to_owned(), remote: remote.to_owned(), alive: silent_ms.is_some(), silent_ms }
+}
+
+fn witness(address: &str, silent_ms: Option<u64>) -> WitnessStatus {
+    let answers = silent_ms.is_some_and(|ms| ms < 1000);
+    WitnessStatus { address: address.to_owned(), answers, silent_ms }
 }
 
 fn transition(ago_secs: u64, from: &str, to: &str, reason: &str) -> Transition {

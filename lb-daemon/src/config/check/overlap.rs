@@ -53,15 +53,16 @@ fn moving_addresses(file: &raw::File) -> impl Iterator<Item = (Ipv4Addr, Place)>
     })
 }
 
-/// Addresses of the routers themselves.
+/// Addresses of the routers themselves, and of the hosts that watch them.
 fn fixed(file: &raw::File) -> BTreeMap<Ipv4Addr, Place> {
     let paths = file.peer.get().map_or(&[][..], |peer| peer.paths.items());
     let ends = paths.iter().flat_map(|path| {
         [("peer.paths.local", &path.value.local), ("peer.paths.remote", &path.value.remote)]
     });
-    ends.filter_map(|(path, field)| {
-        let At { value, line } = field.at()?;
-        Some((value.ipv4()?, Place { path, line }))
-    })
-    .collect()
+    let ends = ends.filter_map(|(path, field)| Some((path, field.at()?)));
+    let witnesses = file.peer.get().map_or(&[][..], |peer| peer.witness.items());
+    let witnesses = witnesses.iter().map(|At { value, line }| ("peer.witness", At { value, line: *line }));
+    ends.chain(witnesses)
+        .filter_map(|(path, At { value, line })| Some((value.ipv4()?, Place { path, line })))
+        .collect()
 }

@@ -6,7 +6,7 @@ use humantime::format_duration;
 
 use super::{all, unique::Unique};
 use crate::config::{
-    Failback, HeartbeatPath, Keys, Peer,
+    Failback, HeartbeatPath, HostAddress, Keys, Peer,
     decode::{At, Field},
     errors::Report,
     raw,
@@ -34,6 +34,7 @@ pub(super) fn peer(
     let failback = failback(table, report);
     let keys = keys(peer, read_key, report);
     let paths = paths(table, report);
+    let witnesses = witnesses(table, report);
     let (interval, dead_after) = times?;
     Some(Peer {
         priority: table.priority.or(Whole(PRIORITY))?.0,
@@ -42,6 +43,7 @@ pub(super) fn peer(
         failback: failback?,
         port: table.port.or(Whole(PORT))?.0,
         keys: keys?,
+        witnesses: witnesses?,
         paths: paths?,
     })
 }
@@ -114,6 +116,24 @@ fn keys(
     Keys::parse(&text)
         .map_err(|(what, expected)| report.wrong(line, format_args!("{source} holds {what}"), expected))
         .ok()
+}
+
+/// `witness`: hosts that are neither of the routers.
+fn witnesses(table: &raw::Peer, report: &mut Report) -> Option<Vec<HostAddress>> {
+    let mut seen = Unique::new();
+    let ends =
+        || table.paths.items().iter().flat_map(|path| [path.value.local.get(), path.value.remote.get()]);
+    for At { value: witness, line } in table.witness.items() {
+        if let Some(first) = seen.claim(witness, *line) {
+            report.wrong(*line, format_args!("peer.witness has {witness} twice (line {first})"), "each once");
+        }
+        if ends().flatten().any(|end| end == witness) {
+            let what = format!("peer.witness has {witness}, which is in peer.paths");
+            report.wrong(*line, what, "a host that is neither router");
+        }
+    }
+    let witnesses = table.witness.items().iter().map(|witness| witness.value.clone()).collect();
+    table.witness.is_complete().then_some(witnesses)
 }
 
 /// `paths`: at least one, and no address on two of them, for then they would not be two ways.

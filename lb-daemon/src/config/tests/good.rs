@@ -77,6 +77,7 @@ fn peers_get_every_default() {
          paths = [{ local = \"192.0.2.2\", remote = \"192.0.2.3\" }]",
     );
     let peer = config.unwrap().peer.unwrap();
+    assert_eq!(peer.witnesses, []);
     assert_eq!((peer.priority, peer.port, peer.failback), (100, 539, Failback::Manual));
     assert_eq!((peer.interval, peer.dead_after), (Duration::from_millis(200), Duration::from_secs(1)));
 }

@@ -99,6 +99,10 @@ fn the_peer() {
     let expected = "4: vip.address 192.0.2.3 is also peer.paths.remote (line 8); expected an address that is neither \
                     router's own, since it moves between them";
     check(&text, expected);
+    let text = format!("{HEAD}{PEER}witness = [\"192.0.2.10\"]");
+    let expected = "4: vip.address 192.0.2.10 is also peer.witness (line 9); expected an address that is neither \
+                    router's own, since it moves between them";
+    check(&text, expected);
     check_all(HEAD, include_str!("mistakes/peer.txt"));
 }
 

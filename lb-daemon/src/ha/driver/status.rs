@@ -4,13 +4,18 @@ use std::time::Instant;
 
 use super::{Core, keys};
 use crate::{
-    api::types::{PathStatus, PeerStatus, Transition},
-    config::HeartbeatPath,
-    ha::engine,
+    api::types::{PathStatus, PeerStatus, Transition, WitnessStatus},
+    config::{HeartbeatPath, HostAddress},
+    ha::engine::{self, Settings},
 };
 
 /// What is known of the peer.
-pub(super) fn of(core: &Core, paths: &[HeartbeatPath], now: Instant) -> PeerStatus {
+pub(super) fn of(
+    core: &Core,
+    paths: &[HeartbeatPath],
+    witnesses: &[HostAddress],
+    now: Instant,
+) -> PeerStatus {
     let peer = core.engine.peer();
     PeerStatus {
         name: peer.said.as_ref().map(|heartbeat| heartbeat.name.clone()),
@@ -19,13 +24,22 @@ pub(super) fn of(core: &Core, paths: &[HeartbeatPath], now: Instant) -> PeerStat
         fault: peer.said.as_ref().is_some_and(|heartbeat| heartbeat.fault),
         priority: peer.said.as_ref().map(|heartbeat| heartbeat.priority),
         paths: paths.iter().zip(&peer.paths).map(|(config, seen)| path(config, seen, now)).collect(),
+        witnesses: witnesses.iter().map(|one| witness(core, one, now)).collect(),
         ignored: core.ignored.iter().map(|(cause, count)| (cause.name().to_owned(), *count)).collect(),
         transitions: core.engine.transitions().map(|seen| transition(seen, now)).collect(),
     }
 }
 
 /// What is not as it should be between the two routers.
-pub(super) fn warnings(core: &Core, paths: &[HeartbeatPath]) -> Vec<String> {
+pub(super) fn warnings(core: &Core, paths: &[HeartbeatPath], now: Instant) -> Vec<String> {
+    let Settings { witness, dead_after, .. } = core.engine.settings();
+    let answers = core.witnessed.values().any(|asked| now.saturating_duration_since(*asked) < *dead_after);
+    let alone =
+        (*witness && !answers).then_some("no witness answers: without the peer, this router is not active");
+    alone.map(str::to_owned).into_iter().chain(warnings_of_pair(core, paths)).collect()
+}
+
+fn warnings_of_pair(core: &Core, paths: &[HeartbeatPath]) -> Vec<String> {
     let engine = &core.engine;
     let Some(said) = engine.peer().said.as_ref().filter(|_| engine.peer().alive()) else {
         let lost = engine.settings().paths > 0;
@@ -45,6 +59,15 @@ pub(super) fn warnings(core: &Core, paths: &[HeartbeatPath]) -> Vec<String> {
         warnings.push(format!("{} signs its heartbeats with another key than this router", said.name));
     }
     warnings
+}
+
+fn witness(core: &Core, address: &HostAddress, now: Instant) -> WitnessStatus {
+    let ago = core.witnessed.get(address).map(|asked| now.saturating_duration_since(*asked));
+    WitnessStatus {
+        address: address.to_string(),
+        answers: ago.is_some_and(|ago| ago < core.engine.settings().dead_after),
+        silent_ms: ago.map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)),
+    }
 }
 
 fn path(config: &HeartbeatPath, seen: &engine::Path, now: Instant) -> PathStatus {

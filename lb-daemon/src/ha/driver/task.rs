@@ -39,6 +39,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut sockets: Vec<PathSocket>, mut g
             }
         }
         // Only now, without the lock: a reader of these channels may be waiting for it.
+        if notices.contains(&Notice::AskWitness) {
+            shared.ask.notify_waiters();
+        }
         publish(&notices, state, &sockets, &outputs);
         if finished {
             return;
@@ -118,6 +121,7 @@ fn tell(notice: &Notice, sockets: &[PathSocket], outputs: &Outputs) {
             // The director says so once it acts on it.
             tracing::debug!(from = %transition.from, to = %transition.to, "role decided: {}", transition.reason);
         }
+        Notice::AskWitness => tracing::debug!("the peer is silent; the witnesses are asked"),
         Notice::Reannounce => {
             tracing::info!("the peer may have answered for the addresses; they are announced again");
             outputs.reannounce.send_modify(|count| *count += 1);

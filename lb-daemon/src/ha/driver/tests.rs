@@ -1,6 +1,7 @@
 //! Real sockets, on the loopback of a network namespace of each test's own.
 
 mod paths;
+mod witness;
 
 use std::{
     net::{Ipv4Addr, UdpSocket},
@@ -286,6 +287,7 @@ fn peer(local: [u8; 4], remote: [u8; 4], priority: u8) -> Peer {
         failback: Failback::Manual,
         port: PORT,
         keys: keys(),
+        witnesses: Vec::new(),
         paths: vec![HeartbeatPath { local: local.into(), remote: remote.into() }],
     }
 }

@@ -42,6 +42,8 @@ pub enum Cause {
     Unfit = 16,
     /// The peer wants to be relieved, and has a fault.
     PeerUnfit = 17,
+    /// Neither the peer nor a witness is heard.
+    Isolated = 18,
 }
 
 impl Cause {
@@ -72,6 +74,7 @@ impl Cause {
             Self::Relieved => "peer has taken over",
             Self::NotRelieved => "peer did not take over in time",
             Self::Unfit => "this router has a fault, and the peer has none",
+            Self::Isolated => "neither the peer nor a witness answers: this router may be cut off",
             Self::PeerUnfit => "peer gave up the role, for it has a fault",
         };
         text.to_owned()
@@ -90,7 +93,7 @@ mod tests {
 
     #[test]
     fn codes_of_the_wire_stay() {
-        let codes = [(Cause::Started, 0), (Cause::PeerSilent, 2), (Cause::Stop, 13), (Cause::PeerUnfit, 17)];
+        let codes = [(Cause::Started, 0), (Cause::PeerSilent, 2), (Cause::Stop, 13), (Cause::Isolated, 18)];
         assert!(codes.iter().all(|(cause, code)| cause.code() == *code));
     }
 }

@@ -81,6 +81,9 @@ impl Engine {
     pub fn reconfigure(&mut self, settings: Settings, now: Instant) {
         self.wake(now);
         let Settings { incarnation, paths, .. } = self.settings;
+        if settings.witness && !self.settings.witness {
+            self.witness.restart_silence(now);
+        }
         self.settings = Settings { incarnation, paths, ..settings };
         if !self.alone() && !self.timers.listens(now) {
             self.timers.send_now(now);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Engine,
+    Cause, Engine,
     transition::{Election, Rival, State},
 };
 use crate::{
@@ -102,6 +102,27 @@ impl Engine {
             self.settings.fast()
         } else {
             self.settings.interval
+        }
+    }
+
+    /// Whether this router becomes active without its peer only if a witness answers. The question must be younger than the
+    /// silence of the peer is long: an older answer may have come just before this router was cut off from both.
+    pub(super) fn needs_witness(&self) -> bool {
+        self.settings.witness && matches!(self.state, State::Starting | State::Standby)
+    }
+
+    /// When a router without a peer has waited for a witness for too long; `None` where that has been acted on.
+    pub(super) fn isolation_deadline(&self) -> Option<Instant> {
+        if !self.settings.witness || !self.peer.silent {
+            return None;
+        }
+        match (self.state, self.cause) {
+            (State::Active, _) => Some(self.witness.silent_by(self.settings.dead_after)),
+            (State::Starting | State::Standby, Cause::Isolated) => None,
+            (State::Starting | State::Standby, _) => {
+                Some(self.witness.waited_by(self.settings.witness_within()))
+            }
+            (State::HandingOver | State::Stopping | State::Stopped, _) => None,
         }
     }
 

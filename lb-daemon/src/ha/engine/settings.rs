@@ -23,6 +23,8 @@ pub struct Settings {
     pub dead_after: Duration,
     /// Whether this router takes its role back.
     pub failback: Failback,
+    /// Whether there are witnesses: then a router that reaches neither them nor the peer is not active.
+    pub witness: bool,
 }
 
 impl Settings {
@@ -38,6 +40,7 @@ impl Settings {
             interval: peer.interval,
             dead_after: peer.dead_after,
             failback: peer.failback,
+            witness: !peer.witnesses.is_empty(),
         }
     }
 
@@ -53,6 +56,7 @@ impl Settings {
             interval: Duration::from_secs(1),
             dead_after: Duration::from_secs(3),
             failback: Failback::Manual,
+            witness: false,
         }
     }
 
@@ -75,6 +79,12 @@ impl Settings {
     /// How long a router that leaves waits for the peer. A peer that does not hear it takes over within `dead_after`.
     pub(super) fn leave_within(&self) -> Duration {
         self.dead_after + self.interval * 4
+    }
+
+    /// How long a router whose peer is silent waits for a witness before it says that it is cut off. Until then one that
+    /// starts leaves its data plane as it is.
+    pub(super) fn witness_within(&self) -> Duration {
+        self.dead_after / 2
     }
 
     /// How long an active router that was frozen listens before it speaks.

@@ -187,6 +187,7 @@ fn settings() -> Settings {
         interval: MS * 100,
         dead_after: MS * 1000,
         failback: Failback::Auto { delay: MS * 3000 },
+        witness: false,
     }
 }
 

@@ -25,6 +25,7 @@ use super::{Cause, Role};
 ///            stop with a living peer         +----------+                                +---------+
 ///
 ///  Any state but Stopping goes straight to Stopped on a stop that nobody can relieve it for.
+///  Starting, Standby and Active go to Standby where neither the peer nor a witness is heard.
 ///  Starting over an active data plane goes to Stopping on a stop, as Active does.
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,8 +72,10 @@ pub(super) enum Event {
     PeerAsks,
     /// This active router has a fault, and the peer, standby, has none.
     Unfit,
-    /// Nothing was heard of the peer for `dead_after`.
+    /// Nothing was heard of the peer for `dead_after`; a witness was, where there are any.
     PeerSilent,
+    /// Neither the peer nor a witness was heard for `dead_after`.
+    Isolated,
     /// The operator gives the role to the peer, which is alive.
     Failover,
     /// The daemon shall end. `relief`: this router forwards, and a living peer can take over.
@@ -124,7 +127,9 @@ pub(super) enum Step {
 /// The whole table.
 pub(super) const fn step(state: State, event: Event) -> Step {
     use Election::{Lost, Open, Resumed, Won};
-    use Event::{Failover, Late, PeerActive, PeerAsks, PeerLeaving, PeerPassive, PeerSilent, Stop, Unfit};
+    use Event::{
+        Failover, Isolated, Late, PeerActive, PeerAsks, PeerLeaving, PeerPassive, PeerSilent, Stop, Unfit,
+    };
     use Rival::{Deaf, Stronger, Successor, Weaker};
     use State::{Active, HandingOver, Standby, Starting, Stopped, Stopping};
     use Step::{Go, Reannounce, Stay};
@@ -137,6 +142,7 @@ pub(super) const fn step(state: State, event: Event) -> Step {
         (Starting | Standby, PeerPassive(Won)) => Go(Active, Cause::Elected),
         (Starting, PeerPassive(Lost)) => Go(Standby, Cause::NotElected),
         (Starting | Standby, PeerSilent) => Go(Active, Cause::PeerSilent),
+        (Starting | Standby | Active, Isolated) => Go(Standby, Cause::Isolated),
         (Starting, Stop { relief: true }) => Go(Stopping, Cause::Stop),
         (Starting, Stop { relief: false }) => Go(Stopped, Cause::Stop),
         (Starting, PeerPassive(Open) | PeerAsks | Unfit | Failover | Late) => Stay,
@@ -160,19 +166,21 @@ pub(super) const fn step(state: State, event: Event) -> Step {
         (HandingOver, PeerActive(Weaker | Stronger | Successor | Deaf)) => Go(Standby, Cause::Relieved),
         (HandingOver, PeerSilent) => Go(Active, Cause::PeerSilent),
         (HandingOver, Late) => Go(Active, Cause::NotRelieved),
-        (HandingOver, PeerPassive(Resumed | Won | Lost | Open) | PeerAsks | Unfit | Failover) => Stay,
+        (HandingOver, PeerPassive(Resumed | Won | Lost | Open) | PeerAsks | Unfit | Failover | Isolated) => {
+            Stay
+        }
 
         (Stopping, PeerActive(Weaker | Stronger | Successor | Deaf)) => Go(Stopped, Cause::Relieved),
         (Stopping, PeerSilent) => Go(Stopped, Cause::PeerSilent),
         (Stopping, Late) => Go(Stopped, Cause::NotRelieved),
         (Stopping, PeerLeaving { fault: false | true } | PeerPassive(Resumed | Won | Lost | Open)) => Stay,
-        (Stopping, PeerAsks | Unfit | Failover | Stop { relief: true | false }) => Stay,
+        (Stopping, PeerAsks | Unfit | Failover | Isolated | Stop { relief: true | false }) => Stay,
 
         (Stopped, PeerActive(Weaker | Stronger | Successor | Deaf) | PeerLeaving { fault: false | true }) => {
             Stay
         }
         (Stopped, PeerPassive(Resumed | Won | Lost | Open) | PeerAsks | PeerSilent | Unfit) => Stay,
-        (Stopped, Failover | Late) => Stay,
+        (Stopped, Failover | Late | Isolated) => Stay,
         (Stopped, Stop { relief: true | false }) => Stay,
     }
 }
@@ -189,7 +197,7 @@ mod tests {
     /// Every event, and what follows in each of [`STATES`]: the name of the next state, `-` for none, `!` for a new
     /// announcement.
     #[rustfmt::skip]
-    const TABLE: [(Event, [&str; 6]); 17] = {
+    const TABLE: [(Event, [&str; 6]); 18] = {
         use Election::*;
         use Event::*;
         use Rival::*;
@@ -208,6 +216,7 @@ mod tests {
             (PeerAsks,               ["-",        "-",       "HandingOver", "-",        "-",       "-"]),
             (Unfit,                  ["-",        "-",       "HandingOver", "-",        "-",       "-"]),
             (PeerSilent,             ["Active",   "Active",  "-",           "Active",   "Stopped", "-"]),
+            (Isolated,               ["Standby",  "Standby", "Standby",     "-",        "-",       "-"]),
             (Failover,               ["-",        "-",       "HandingOver", "-",        "-",       "-"]),
             (Stop { relief: true },  ["Stopping", "Stopped", "Stopping",    "Stopping", "-",       "-"]),
             (Stop { relief: false }, ["Stopped",  "Stopped", "Stopped",     "Stopped",  "-",       "-"]),
@@ -235,7 +244,10 @@ mod tests {
             for state in STATES.into_iter().filter(|state| state.role().forwards()) {
                 let Step::Go(next, _) = step(state, event) else { continue };
                 let relieved = matches!(event, Event::PeerActive(_));
-                let alone = matches!(event, Event::Stop { relief: false } | Event::PeerSilent | Event::Late);
+                let alone = matches!(
+                    event,
+                    Event::Stop { relief: false } | Event::PeerSilent | Event::Isolated | Event::Late
+                );
                 assert!(next.role().forwards() || relieved || alone, "{state:?}, {event:?}");
             }
         }

@@ -55,7 +55,12 @@ impl Network {
 
     /// Whether each router can hear the other.
     pub(super) fn connected(&self) -> bool {
-        self.wires.iter().all(|wires| wires.iter().any(|wire| wire.up))
+        [0, 1].into_iter().all(|from| self.is_heard(from))
+    }
+
+    /// Whether the other router can hear `from`.
+    pub(super) fn is_heard(&self, from: usize) -> bool {
+        self.wires[from].iter().any(|wire| wire.up)
     }
 
     /// Sends a datagram, which may be lost, late, or doubled; whether it arrives. At most `drops` in a row are lost
