@@ -299,7 +299,7 @@ impl Engine {
             }
             Role::Active => Event::PeerActive(self.rival(heartbeat, now)),
             Role::Leaving => Event::PeerLeaving { fault: heartbeat.fault },
-            Role::Standby if self.is_unfit_beside(heartbeat) => Event::Unfit,
+            Role::Standby if self.is_unfit_beside(heartbeat, now) => Event::Unfit,
             Role::Standby if heartbeat.wants_role && rank_of(heartbeat) > self.rank() => Event::PeerAsks,
             Role::Standby | Role::Starting => Event::PeerPassive(self.election(heartbeat, now)),
         };

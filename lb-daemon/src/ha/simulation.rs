@@ -98,6 +98,14 @@ impl Setup {
         self.both_active() + self.dead_after * 4 + self.interval * 8 + self.hop()
     }
 
+    /// How long a router waits before it asks for its role.
+    fn failback_delay(&self) -> Duration {
+        match self.failback {
+            Failback::Auto { delay } => delay,
+            Failback::Manual => Duration::ZERO,
+        }
+    }
+
     fn settings(&self, node: usize, incarnation: u64) -> Settings {
         Settings {
             name: ["alpha", "beta"][node].to_owned(),
@@ -183,7 +191,8 @@ impl World {
         let wait = world.setup.dead_after * world.random.below(3) as u32 / 2;
         world.run(wait);
         world.boot(1 - first, false);
-        let settled = world.setup.settled();
+        // Not in the midst of a failback.
+        let settled = world.setup.settled() + world.setup.failback_delay();
         world.run(settled);
         world.forget();
         let active = world.the_active();
@@ -229,8 +238,9 @@ impl World {
     /// Freezes `node` for `time`; `queues`: what arrives meanwhile waits.
     fn freeze(&mut self, node: usize, time: Duration, queues: bool) {
         self.nodes[node].frozen = Some((self.now + time, queues));
-        // It cannot know that it hears nobody before it wakes.
+        // Nobody looks at it before it wakes, and then everything begins anew.
         self.nodes[node].isolated_from = None;
+        self.connected_from = None;
     }
 
     /// The engine of `node`, which runs.

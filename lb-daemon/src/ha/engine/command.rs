@@ -72,7 +72,7 @@ impl Engine {
             self.timers.send_now(now);
         }
         let said = self.peer.said.as_ref().filter(|said| self.peer.alive() && said.role == Role::Standby);
-        if said.is_some_and(|said| self.is_unfit_beside(said)) {
+        if said.is_some_and(|said| self.is_unfit_beside(said, now)) {
             self.apply(Event::Unfit, now);
         }
     }

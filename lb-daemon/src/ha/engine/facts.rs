@@ -70,9 +70,11 @@ impl Engine {
         self.priority() < self.settings.priority
     }
 
-    /// Whether this router, if active, must give the role to the peer that sent `heartbeat`, standby.
-    pub(super) fn is_unfit_beside(&self, heartbeat: &Heartbeat) -> bool {
-        self.state == State::Active && self.condition.has_fault() && !heartbeat.fault
+    /// Whether this router, if active, must give the role to the peer that sent `heartbeat`, standby. One that does not hear
+    /// this router would not take it, and it would be offered for ever.
+    pub(super) fn is_unfit_beside(&self, heartbeat: &Heartbeat, now: Instant) -> bool {
+        let better = self.condition.has_fault() && !heartbeat.fault;
+        self.state == State::Active && better && self.peer.hears_us(now, self.settings.echo_within())
     }
 
     /// Whether the peer has a fault, and this router has none.

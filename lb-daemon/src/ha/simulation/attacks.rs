@@ -17,6 +17,30 @@ fn replays_change_nothing_while_both_routers_live() {
 }
 
 #[test]
+fn what_was_said_of_faults_and_weaknesses_is_not_believed_again() {
+    for_seeds(300, |mut random| {
+        let setup = Setup { failback: Failback::Manual, ..Setup::any(&mut random) };
+        let (mut world, _) = World::settled(setup.clone(), random);
+        for node in [0, 1, 0, 1] {
+            world.fault(node, true);
+            world.run(setup.dead_after);
+            world.weaken(node, 150);
+            world.fault(node, false);
+            world.run(setup.dead_after);
+            world.weaken(node, 0);
+            world.run(setup.dead_after);
+        }
+        world.run(setup.settled());
+        world.forget();
+        for _ in 0..200 {
+            replay_any(&mut world);
+            world.run(setup.interval / 7);
+        }
+        assert_eq!(world.changes(), 0);
+    });
+}
+
+#[test]
 fn a_dead_peer_is_not_kept_alive_by_what_it_said() {
     for_seeds(300, |mut random| {
         let setup = Setup::any(&mut random);

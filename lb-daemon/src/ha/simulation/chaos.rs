@@ -17,10 +17,7 @@ fn after_any_trouble_exactly_one_is_active_and_stays_so() {
             world.run(pause);
         }
         heal(&mut world);
-        let delay = match setup.failback {
-            Failback::Auto { delay } => delay,
-            Failback::Manual => Duration::ZERO,
-        };
+        let delay = setup.failback_delay();
         world.forget();
         world.run(setup.settled() * 2 + delay * 2);
         let active = world.the_active();
@@ -37,6 +34,25 @@ fn after_any_trouble_exactly_one_is_active_and_stays_so() {
         world.forget();
         world.run(setup.dead_after * 10 + delay);
         assert_eq!((world.the_active(), world.changes()), (active, 0));
+    });
+}
+
+#[test]
+fn roles_come_to_rest_where_nothing_changes_any_more_whole_or_not() {
+    for_seeds(2000, |mut random| {
+        let setup = Setup::any(&mut random);
+        let (mut world, _) = World::settled(setup.clone(), random);
+        for _ in 0..1 + world.random.below(8) {
+            trouble(&mut world);
+            let pause = setup.interval * world.random.below(25) as u32 / 2;
+            world.run(pause);
+        }
+        // No heal: the network may be cut in one direction, a witness be gone, a router dead or unfit.
+        let delay = setup.failback_delay();
+        world.run(setup.dead_after * 4 + setup.settled() * 2 + delay * 2);
+        world.forget();
+        world.run(setup.dead_after * 20 + delay);
+        assert_eq!(world.changes(), 0);
     });
 }
 

@@ -137,6 +137,23 @@ fn a_fault_is_told_at_once() {
 }
 
 #[test]
+fn a_role_is_not_offered_to_a_peer_that_does_not_hear() {
+    let mut world = World::new(Setup { witness: true, ..Setup::plain() }, Random::new(1));
+    world.boot(0, false);
+    world.boot(1, false);
+    world.run(SECOND * 5);
+    assert_eq!(world.the_active(), 0);
+    // Nothing that the active router says arrives, and the other one has no witness for taking over.
+    world.network.set_from(0, false);
+    world.witness[1] = false;
+    world.run(SECOND * 5);
+    world.forget();
+    world.fault(0, true);
+    world.run(SECOND * 60);
+    assert_eq!((world.the_active(), world.changes()), (0, 0));
+}
+
+#[test]
 fn an_automatic_failback_waits_until_the_fault_is_gone() {
     let failback = Failback::Auto { delay: SECOND };
     let mut world = World::new(Setup { failback, ..Setup::plain() }, Random::new(1));
