@@ -20,7 +20,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-pub use command::Command;
+pub use command::{Command, Notify};
 pub use errors::{Error, Errors};
 pub use host_address::HostAddress;
 pub use key::{Key, Keys};
@@ -41,6 +41,8 @@ pub struct Config {
     pub peer: Option<Peer>,
     /// What this router watches about itself, in the order of the file.
     pub tracks: Vec<Track>,
+    /// Commands that are told what happens.
+    pub notify: Notify,
     /// Virtual addresses, in the order of the file.
     pub vips: Vec<Vip>,
     /// Virtual services, in the order of the file.

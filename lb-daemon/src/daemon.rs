@@ -31,7 +31,9 @@ use crate::{
         reload::{floating, targets},
         watchdog::Watchdog,
     },
-    ha, health, netlink, track,
+    ha, health, netlink,
+    notify::Notifier,
+    track,
 };
 
 /// Exit code for a configuration that is not valid.
@@ -107,6 +109,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         reports,
         watchers: track::Watchers::new(finding, topology.clone()),
         findings,
+        notifier: Notifier::start(),
         announcer: announce::start(settle),
         limits,
         targets,

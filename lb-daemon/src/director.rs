@@ -11,6 +11,7 @@ mod role;
 pub mod servers;
 pub mod status;
 mod surveyor;
+mod told;
 mod trouble;
 mod upkeep;
 pub mod watchdog;
@@ -43,6 +44,7 @@ use crate::{
     datapath::Datapath,
     ha::{Role, driver::Handle as Pair},
     health::{Checkers, Report},
+    notify::Notifier,
     plan::{Override, RealId},
     tables::Tables,
     topology::{Link, Topology},
@@ -72,6 +74,8 @@ pub struct Parts {
     pub watchers: Watchers,
     /// Reports of the tracks.
     pub findings: mpsc::Receiver<track::Report>,
+    /// Commands of the operator's.
+    pub notifier: Notifier,
     /// Gratuitous ARP.
     pub announcer: Announcer,
     /// Where the targets whose next hops are wanted go.
@@ -93,6 +97,8 @@ pub struct Director {
     tables: Tables,
     health: BTreeMap<RealId, bool>,
     tracks: Tracks,
+    /// Whether this router has a fault, as was told last.
+    has_fault: bool,
     overrides: BTreeMap<RealId, Override>,
     connections: BTreeMap<RealId, Counts>,
     surveyor: Surveyor,
@@ -125,6 +131,7 @@ impl Director {
             tables: Tables::default(),
             health: BTreeMap::new(),
             tracks: Tracks::default(),
+            has_fault: false,
             overrides: BTreeMap::new(),
             connections: BTreeMap::new(),
             surveyor: Surveyor::default(),
@@ -236,7 +243,7 @@ impl Director {
         }
         let words = if report.ok { "is well" } else { "fails" };
         info!("track {} {words}: {}", report.track, report.detail);
-        self.parts.pair.set_condition(self.tracks.condition(tracks));
+        self.apply_condition();
     }
 
     /// Hands the configuration in force to those who follow it.
@@ -245,13 +252,18 @@ impl Director {
         let tracks = &self.parts.config.tracks;
         self.tracks.retain(tracks);
         self.parts.watchers.set(tracks);
-        self.parts.pair.set_condition(self.tracks.condition(tracks));
+        self.apply_condition();
         self.parts.targets.send_if_modified(|current| {
             let wanted = targets(&self.parts.config);
             let changed = *current != wanted;
             *current = wanted;
             changed
         });
+    }
+
+    fn apply_condition(&mut self) {
+        self.parts.pair.set_condition(self.tracks.condition(&self.parts.config.tracks));
+        self.tell_fault();
     }
 
     fn apply_checks(&mut self) {
@@ -273,6 +285,7 @@ pub(crate) fn test_config() -> Config {
         },
         peer: None,
         tracks: Vec::new(),
+        notify: config::Notify::default(),
         vips: Vec::new(),
         services: Vec::new(),
         limits: Limits::default(),

@@ -20,6 +20,7 @@ pub mod last_hops;
 #[cfg(test)]
 mod namespace;
 pub mod netlink;
+pub mod notify;
 pub mod ping;
 pub mod plan;
 pub mod reconcile;

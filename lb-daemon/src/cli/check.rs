@@ -85,6 +85,7 @@ mod tests {
             router: Router { name: "lb1".to_owned(), interfaces: BTreeSet::new(), nat_router: None },
             peer: None,
             tracks: Vec::new(),
+            notify: crate::config::Notify::default(),
             vips: vec![],
             services,
             limits: Limits::default(),

@@ -3,6 +3,7 @@
 
 mod command;
 mod health;
+mod notify;
 mod overlap;
 mod peer;
 mod router;
@@ -30,6 +31,7 @@ pub(super) fn check(
         Field::Set(peer) => peer::peer(peer, read_key, report).map(Some),
     };
     let tracks = track::tracks(file, host, report);
+    let notify = notify::notify(file, report);
     let services = service::services(file, report);
     let limits = limits(file, report);
     let daemon = daemon(file);
@@ -37,6 +39,7 @@ pub(super) fn check(
         router: router?,
         peer: peer?,
         tracks: tracks?,
+        notify: notify?,
         vips: vips?,
         services: services?,
         limits: limits?,

@@ -12,3 +12,16 @@ pub struct Command {
     /// Time that it may take.
     pub timeout: Duration,
 }
+
+/// Commands that are told what happens; each may be absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notify {
+    /// Run when this router has become active.
+    pub active: Option<Command>,
+    /// Run when this router has become standby.
+    pub standby: Option<Command>,
+    /// Run when this router has got a fault.
+    pub fault: Option<Command>,
+    /// Run for every event.
+    pub event: Option<Command>,
+}

@@ -21,6 +21,7 @@ table! {
         required router: Router,
         optional peer: Peer,
         optional track: List<Track>,
+        optional notify: Notify,
         optional vip: List<Vip>,
         optional service: List<Service>,
         optional limits: Limits,
@@ -84,6 +85,19 @@ table! {
         optional fall: Whole<u32, 1, 1000>,
         optional weight: Whole<u8, 1, 254>,
         optional fault: bool,
+    }
+}
+
+table! {
+    /// `[notify]`
+    Notify {
+        optional active_cmd: List<SomeText>,
+        optional standby_cmd: List<SomeText>,
+        optional inactive_cmd: List<SomeText>,
+        optional fault_cmd: List<SomeText>,
+        optional event_cmd: List<SomeText>,
+        optional user: Name,
+        optional timeout: Span<100, 600_000>,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Makes data plane, addresses and announcements those of a role.
 
+use std::time::Duration;
+
 use tracing::info;
 
 use super::{Director, reload::floating};
@@ -8,6 +10,9 @@ use crate::{
     config::Vip,
     ha::{Role, driver::RoleState},
 };
+
+/// Time that a planned stop gives to commands that were told of it, of the eight seconds that it has.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Subject of trouble with floating addresses.
 const ADDRESSES: &str = "addresses";
@@ -48,6 +53,9 @@ impl Director {
             }
         }
         self.parts.pair.applied(state.role);
+        if before != state.role {
+            self.tell_role(before, &state.reason);
+        }
     }
 
     /// A planned stop: gives the role to the peer, and then the addresses. Where nobody takes it, everything stays as it
@@ -70,6 +78,10 @@ impl Director {
                 "nobody takes over: data plane and addresses stay, and keep forwarding \
                  (`lbd teardown` removes them)"
             );
+        }
+        // What it was told last is what matters most.
+        if tokio::time::timeout(LAST_WORDS, self.parts.notifier.finish()).await.is_err() {
+            info!("commands of [notify] are still running after {LAST_WORDS:?}, and are killed");
         }
     }
 

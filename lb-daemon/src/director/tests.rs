@@ -75,6 +75,7 @@ impl Idle {
             reports: heard,
             watchers: Watchers::new(findings, seen.clone()),
             findings: found,
+            notifier: Notifier::start(),
             announcer: announce::start(Duration::ZERO),
             targets: wanted,
             topology: seen,

@@ -198,6 +198,7 @@ fn config(services: Vec<Service>) -> Config {
         },
         peer: None,
         tracks: Vec::new(),
+        notify: crate::config::Notify::default(),
         vips: Vec::new(),
         services,
         // Few enough that random edits come to slots used before.

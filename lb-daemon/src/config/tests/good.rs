@@ -6,8 +6,8 @@ use lb_common::{IPPROTO_TCP, IPPROTO_UDP, Method, Scheduler, ServiceKey};
 
 use super::{PAIR, SINGLE, read};
 use crate::config::{
-    BpfLog, Check, Command, Daemon, Expect, Failback, HeartbeatPath, Host, Limits, Probe, TrackProbe, Vip,
-    load::host_name, parse,
+    BpfLog, Check, Command, Daemon, Expect, Failback, HeartbeatPath, Host, Limits, Notify, Probe, TrackProbe,
+    Vip, load::host_name, parse,
 };
 
 #[test]
@@ -100,6 +100,22 @@ fn tracks_get_every_default() {
     let (words, timeout) = (["/x", "y"].map(String::from).into(), Duration::from_secs(1));
     assert_eq!(disk.probe, TrackProbe::Script(Command { words, user: "nobody".to_owned(), timeout }));
     assert_eq!((disk.interval, disk.rise, disk.fall), (timeout, 2, 2));
+}
+
+#[test]
+fn commands_that_are_told_run_as_one_user() {
+    let head = "[router]\ninterfaces = [\"eth0\"]\n[notify]\nactive_cmd = [\"/a\", \"b\"]\n";
+    let notify = read(head).unwrap().notify;
+    let command = |words: &[&str]| Command {
+        words: words.iter().map(|word| (*word).to_owned()).collect(),
+        user: "nobody".to_owned(),
+        timeout: Duration::from_secs(10),
+    };
+    assert_eq!((notify.active, notify.standby), (Some(command(&["/a", "b"])), None));
+    let more = format!("{head}inactive_cmd = [\"/c\"]\nuser = \"root\"\ntimeout = \"1s\"");
+    let standby = Command { user: "root".to_owned(), timeout: Duration::from_secs(1), ..command(&["/c"]) };
+    assert_eq!(read(&more).unwrap().notify.standby, Some(standby));
+    assert_eq!(read(SINGLE).unwrap().notify, Notify::default());
 }
 
 #[test]

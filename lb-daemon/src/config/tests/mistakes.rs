@@ -118,6 +118,11 @@ fn tracks() {
 }
 
 #[test]
+fn commands_that_are_told() {
+    check_all(HEAD, include_str!("mistakes/notify.txt"));
+}
+
+#[test]
 fn services() {
     check_all(&format!("{HEAD}{SERVICE}"), include_str!("mistakes/service.txt"));
     // A VIP that cannot be read may be the one that is meant.

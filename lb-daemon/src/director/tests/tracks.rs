@@ -33,6 +33,39 @@ async fn a_reload_changes_what_is_tracked() {
     assert_eq!(director.parts.pair.explanation(), "no peer is configured");
 }
 
+#[tokio::test]
+async fn commands_hear_of_roles_and_faults() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out");
+    let mut config = unchecked();
+    config.tracks = vec![track("uplink", TrackProbe::Link { interface: "lo".to_owned() }, 0, true)];
+    let TrackProbe::Script(mut command) = script("/bin/sh") else { unreachable!("a script") };
+    command.words.extend(["-c".to_owned(), format!("(cat; echo) >> {}", out.display())]);
+    config.notify.event = Some(command);
+    let rig = Rig::start(config).await;
+    rig.topology.send_modify(|network| network.links.get_mut("lo").unwrap().up = false);
+    rig.until(|status| status.tracks[0].ok == Some(false)).await;
+    rig.topology.send_modify(|network| network.links.get_mut("lo").unwrap().up = true);
+    rig.until(|status| status.tracks[0].ok == Some(true)).await;
+    rig.stop().await.shutdown().await;
+    let told = std::fs::read_to_string(&out).unwrap();
+    let told: Vec<serde_json::Value> = told
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let events: Vec<_> = told.iter().map(|one| (one["event"].as_str(), one["reason"].as_str())).collect();
+    let expected = [
+        ("role", "no peer is configured"),
+        ("fault", "this router has a fault: uplink"),
+        ("recovered", "this router has no fault any more"),
+    ];
+    assert_eq!(events, expected.map(|(event, reason)| (Some(event), Some(reason))));
+    assert_eq!((&told[0]["role"], &told[0]["previous_role"]), (&"active".into(), &"starting".into()));
+    assert_eq!((&told[1]["router"], &told[1]["peer"]), (&"lvs1".into(), &serde_json::Value::Null));
+    assert!(humantime::parse_rfc3339(told[0]["time"].as_str().unwrap()).is_ok(), "{told:?}");
+}
+
 fn track(name: &str, probe: TrackProbe, weight: u8, fault: bool) -> Track {
     let interval = Duration::from_millis(50);
     Track { name: name.to_owned(), probe, interval, rise: 1, fall: 1, weight, fault }

@@ -1,0 +1,46 @@
+//! What the operator's commands are told.
+
+use std::time::SystemTime;
+
+use super::Director;
+use crate::{
+    ha::Role,
+    notify::{Event, Kind, Peer},
+};
+
+impl Director {
+    /// Tells that the role has changed, once it is applied.
+    pub(super) fn tell_role(&self, before: Role, reason: &str) {
+        self.tell(Kind::Role, Some(before), reason.to_owned());
+    }
+
+    /// Tells of a fault of this router that has come or gone since the last time.
+    pub(super) fn tell_fault(&mut self) {
+        let condition = self.tracks.condition(&self.parts.config.tracks);
+        if condition.has_fault() == self.has_fault {
+            return;
+        }
+        self.has_fault = condition.has_fault();
+        if self.has_fault {
+            let reason = format!("this router has a fault: {}", condition.faults.join(", "));
+            self.tell(Kind::Fault, None, reason);
+        } else {
+            self.tell(Kind::Recovered, None, "this router has no fault any more".to_owned());
+        }
+    }
+
+    fn tell(&self, event: Kind, before: Option<Role>, reason: String) {
+        let config = &self.parts.config;
+        let peer = config.peer.as_ref().map(|_| self.parts.pair.status());
+        let event = Event {
+            event,
+            router: config.router.name.clone(),
+            role: self.applied.name().to_owned(),
+            previous_role: before.map(|role| role.name().to_owned()),
+            reason,
+            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            peer: peer.map(|peer| Peer { name: peer.name, role: peer.role, alive: peer.alive }),
+        };
+        self.parts.notifier.tell(&event, &config.notify);
+    }
+}
