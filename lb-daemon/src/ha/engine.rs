@@ -189,7 +189,9 @@ impl Engine {
         }
         let paths = self.peer.next_path_deadline(self.settings.dead_after);
         let silence = [self.silence_deadline(), self.isolation_deadline()];
-        let own = [Some(self.timers.next_send), self.timers.leave_by, paths];
+        // One that listens is called in between, or it would take its own silence for another absence.
+        let listening = self.timers.listening(self.settings.interval);
+        let own = [Some(self.timers.next_send), self.timers.leave_by, listening, paths];
         silence.into_iter().chain(own).flatten().min()
     }
 

@@ -91,7 +91,11 @@ fn turn(core: &mut Core, arrived: Vec<Vec<Arrival>>, gate: &mut Gate) -> Turn {
         ignored: told,
         notices: std::iter::from_fn(|| core.engine.poll_notice()).collect(),
         state: state_of(&core.engine),
-        deadline: silent_until.or_else(|| core.engine.next_deadline()),
+        // In between, it is called as often as if it spoke: it has not been absent.
+        deadline: match silent_until {
+            Some(until) => Some(until.min(now + core.engine.settings().interval)),
+            None => core.engine.next_deadline(),
+        },
         finished: core.engine.is_finished(),
     }
 }

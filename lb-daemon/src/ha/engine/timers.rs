@@ -78,6 +78,11 @@ impl Timers {
         self.listen_until.is_some_and(|until| now < until)
     }
 
+    /// When a listener is to be called next, if not before: `interval` after the last time.
+    pub(super) fn listening(&self, interval: Duration) -> Option<Instant> {
+        self.listens(self.last_called).then(|| self.last_called + interval)
+    }
+
     /// An unproven heartbeat was heard.
     pub(super) const fn heard_unproven(&mut self, now: Instant) {
         self.unproven = Some(now);

@@ -31,6 +31,21 @@ fn a_frozen_standby_router_does_not_take_over_when_it_wakes() {
 }
 
 #[test]
+fn a_router_that_was_frozen_alone_speaks_again() {
+    for multiple in 3..6 {
+        let setup = Setup { dead_after: Setup::plain().interval * multiple, ..Setup::plain() };
+        let mut world = World::new(setup, Random::new(1));
+        world.boot(0, false);
+        world.run(SECOND * 2);
+        world.freeze(0, SECOND * 5, false);
+        world.run(SECOND * 5);
+        world.recorded.clear();
+        world.run(SECOND);
+        assert!(!world.recorded.is_empty(), "silent after a freeze, with dead_after = {multiple} intervals");
+    }
+}
+
+#[test]
 fn two_routers_frozen_together_go_on_as_before() {
     let (mut world, active) = plain();
     world.freeze(0, SECOND * 30, false);
