@@ -93,20 +93,15 @@ pub(crate) fn places(client: Client, protocol: u8) -> Places {
 
 /// Whether the client has any entry, so that something may be in the way of a new connection.
 #[inline(always)]
-pub(crate) fn knows(client: Client, protocol: u8) -> bool {
-    at(packed(&places(client, protocol))).is_some_and(|buckets| flow_table::has_client(buckets, client))
+pub(crate) fn knows(places: &Places, client: Client) -> bool {
+    at(packed(places)).is_some_and(|buckets| flow_table::has_client(buckets, client))
 }
 
 /// Whether a connection of `client` with the real server at `index` would be taken for one that he has by another
 /// service: their replies look the same.
 #[inline(always)]
-pub(crate) fn is_taken(client: Client, protocol: u8, index: u32, now: Stamp) -> bool {
-    flow_taken(
-        packed(&places(client, protocol)),
-        Key::new(client, index as u16).word(),
-        protocol,
-        now.number(),
-    ) != 0
+pub(crate) fn is_taken(places: &Places, client: Client, protocol: u8, index: u32, now: Stamp) -> bool {
+    flow_taken(packed(places), Key::new(client, index as u16).word(), protocol, now.number()) != 0
 }
 
 /// Remembers a connection of `client` with the real server that has index `index`.
@@ -115,14 +110,13 @@ pub(crate) fn is_taken(client: Client, protocol: u8, index: u32, now: Stamp) -> 
 /// See [`Refusal`].
 #[inline(always)]
 pub(crate) fn insert(
+    places: &Places,
     client: Client,
     index: u32,
     meta: Meta,
-    protocol: u8,
     now: Stamp,
 ) -> Result<(), Refusal> {
-    let places = packed(&places(client, protocol));
-    match flow_insert(places, Key::new(client, index as u16).word(), meta.word(), now.number()) {
+    match flow_insert(packed(places), Key::new(client, index as u16).word(), meta.word(), now.number()) {
         INSERTED => Ok(()),
         RIVAL => Err(Refusal::Rival),
         _ => Err(Refusal::Full),

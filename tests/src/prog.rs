@@ -194,6 +194,7 @@ impl Program {
         self.array(map::ADDRESSES)?.set(0, AddressFilter::EMPTY, 0)?;
         self.empty::<u32, PeerHop>(map::PEER_HOPS)?;
         self.empty::<[u8; 4], u8>(map::LOCALS)?;
+        self.next_epoch()?;
         for index in 0..REALS {
             self.set_real(index, Real::default())?;
         }
@@ -243,7 +244,8 @@ impl Program {
     /// When the map cannot be written.
     pub fn set_service(&mut self, key: ServiceKey, service: Service) -> Result<()> {
         self.filter(|filter| &mut filter.virtual_addresses, key.address)?;
-        Ok(self.hash(map::SERVICES)?.insert(key, service, 0)?)
+        self.hash(map::SERVICES)?.insert(key, service, 0)?;
+        self.next_epoch()
     }
 
     /// Writes the first slots of a ring.
@@ -307,7 +309,8 @@ impl Program {
     /// # Errors
     /// When the map cannot be written.
     pub fn set_peer_hop(&mut self, ifindex: u32, hop: PeerHop) -> Result<()> {
-        Ok(self.hash(map::PEER_HOPS)?.insert(ifindex, hop, 0)?)
+        self.hash(map::PEER_HOPS)?.insert(ifindex, hop, 0)?;
+        self.next_epoch()
     }
 
     /// Adds an address of the router itself.
@@ -431,6 +434,13 @@ impl Program {
             other => bail!("the program returned {other}"),
         };
         Ok(Run { action, frame: out })
+    }
+
+    /// Ends what processors remember of services and peers, as the daemon does after each change.
+    fn next_epoch(&mut self) -> Result<()> {
+        let mut map = self.array::<u32>(map::EPOCH)?;
+        let epoch = map.get(&0, 0)?;
+        Ok(map.set(0, epoch + 1, 0)?)
     }
 
     /// Adds an address to a set of the filter.
