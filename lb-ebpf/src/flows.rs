@@ -32,7 +32,9 @@ pub(crate) struct InPlace(*mut RawBucket);
 pub(crate) struct Connection {
     bucket: InPlace,
     way: usize,
-    /// What the entry said when it was found.
+    /// Whose entry it was when it was found.
+    key: Key,
+    /// What else it said then.
     meta: Meta,
     /// Its real server.
     pub(crate) real: &'static Real,
@@ -237,9 +239,10 @@ impl Connection {
             if self.bucket.exchange(self.way, meta, changed) {
                 return;
             }
-            // Another packet of the connection was faster.
+            // Another packet of the connection was faster; or the connection has been given up, and the entry may be
+            // another's by now, whose key was written before it became live.
             meta = self.bucket.meta(self.way);
-            if !meta.is_live() {
+            if !meta.is_live() || self.bucket.key(self.way) != self.key {
                 return;
             }
         }
@@ -295,7 +298,7 @@ fn find(client: Client, protocol: u8, now: Stamp, is_its: impl Fn(&Real) -> bool
     })?;
     let Found { bucket, way, key, meta, value: real } = found;
     let way = way & (WAYS - 1);
-    Some(Connection { bucket, way, meta, real, index: key.real() as u32 })
+    Some(Connection { bucket, way, key, meta, real, index: key.real() as u32 })
 }
 
 /// The real server of a connection of `protocol`; `None` when the connection is due, or its real server is gone.
