@@ -34,6 +34,7 @@ use rules::Broken;
 fn two_processors_keep_the_rules() {
     check(worlds::two_rivals());
     check(worlds::two_rivals_and_an_old_key());
+    check(worlds::two_clients_and_an_old_key());
     check(worlds::one_place_for_two());
     check(worlds::one_victim_for_two());
     check(worlds::opened_anew_twice());
@@ -65,7 +66,7 @@ fn services_with_one_machine_keep_apart() {
 
 #[test]
 fn a_broken_protocol_is_found() {
-    let rows: [(Fault, World, Broken); 9] = [
+    let rows: [(Fault, World, Broken); 10] = [
         (Fault::NoLook, worlds::two_rivals(), rules::RIVALS),
         (Fault::LookFirst, worlds::two_rivals(), rules::RIVALS),
         (Fault::NoBarrier, worlds::two_rivals(), rules::RIVALS),
@@ -75,6 +76,7 @@ fn a_broken_protocol_is_found() {
         (Fault::BlindRemoval, worlds::expired_and_used(), rules::REMOVED),
         (Fault::BlindTouch, worlds::given_up_and_confirmed(1), rules::CONFUSED),
         (Fault::KeyOnce, worlds::old_key(), rules::MISDIRECTED),
+        (Fault::KeyOnce, worlds::two_clients_and_an_old_key(), rules::STEP),
     ];
     for (fault, world, broken) in rows {
         let name = world.name;

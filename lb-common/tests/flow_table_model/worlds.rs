@@ -45,6 +45,16 @@ pub(crate) fn two_rivals_and_an_old_key() -> World {
     }
 }
 
+/// Two clients meet two free entries, one with an old key of one of them.
+pub(crate) fn two_clients_and_an_old_key() -> World {
+    World {
+        name: "two clients and an old key",
+        entries: vec![free(LOW), (HIGH, Key::new(X, 2), Meta::FREE)],
+        tasks: vec![makes("one", X, 1, 0), makes("other", Y, 1, 0)],
+        end: |outcomes, keys| keys.len() == 2 && opened(outcomes) == 2,
+    }
+}
+
 /// Three SYNs of one client.
 pub(crate) fn three_rivals() -> World {
     World {
