@@ -9,6 +9,7 @@ mod nat;
 mod object;
 mod overflow;
 mod parse;
+mod processors;
 mod schedule;
 mod unknown;
 mod world;
