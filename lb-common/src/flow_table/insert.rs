@@ -13,6 +13,10 @@
 //! Two makers of rivals cannot both get through: each became pending before it looked, so at least one sees the other.
 //! If the lower one sees the higher pending, then either its exchange of the other's entry succeeds, and the other cannot
 //! become live, or the other is live already, and the lower one gives way.
+//!
+//! An exchange does not compare the key. Whoever has found a live entry and then exchanges it must not meet another
+//! connection that says just the same: a new one is made to differ from the one whose place it takes. Not told apart are the first
+//! and the third connection of an entry that is given up twice within one unit of time, between a look and an exchange.
 
 use super::{
     access::{Bucket, WAYS},
