@@ -72,7 +72,7 @@ Service: 16 bytes, alignment 4
    4 ring
    8 ring_len
   12 scheduler
-LAYOUT_VERSION 2
+LAYOUT_VERSION 3
 ";
 
 macro_rules! describe {

@@ -66,7 +66,7 @@ pub(crate) fn syn(buckets: [Faulty<'_>; 2], task: &Task) -> Outcome {
         let is_other = service(other.real()) != service(key.real()) && are_rivals(key, other);
         (is_other && is_alive(meta, task.now)).then_some(())
     };
-    if has_client(buckets, client) && find(buckets, client, is_taken).is_some() {
+    if has_client(buckets, client) && find(by_number(buckets), client, is_taken).is_some() {
         return Outcome::Taken;
     }
     match make(buckets, key, task) {
@@ -126,9 +126,13 @@ pub(crate) fn survey(buckets: [Faulty<'_>; 2], task: &Task) -> Outcome {
 }
 
 fn lookup<'a>(buckets: [Faulty<'a>; 2], client: Client, task: &Task) -> Option<Found<Faulty<'a>, ()>> {
-    find(buckets, client, |key, meta| {
+    find(by_number(buckets), client, |key, meta| {
         (service(key.real()) == service(task.real) && is_alive(meta, task.now)).then_some(())
     })
+}
+
+fn by_number<'a>(buckets: [Faulty<'a>; 2]) -> impl Fn(usize) -> Option<Faulty<'a>> {
+    move |number| buckets.get(number).copied()
 }
 
 fn make(buckets: [Faulty<'_>; 2], key: Key, task: &Task) -> Result<(), Refusal> {
