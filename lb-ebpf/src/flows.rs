@@ -32,7 +32,9 @@ pub(crate) struct InPlace(*mut RawBucket);
 pub(crate) struct Connection {
     bucket: InPlace,
     way: usize,
-    /// What the entry said when it was found.
+    /// Whose entry it was when it was found.
+    key: Key,
+    /// What else it said then.
     pub(crate) meta: Meta,
     /// When it was looked up.
     now: Stamp,
@@ -274,9 +276,10 @@ impl Connection {
             if self.bucket.exchange(self.way, meta, changed) {
                 return;
             }
-            // Another packet of the connection was faster.
+            // Another packet of the connection was faster; or the connection has been given up, and the entry may be
+            // another's by now, whose key was written before it became live.
             meta = self.bucket.meta(self.way);
-            if !meta.is_live() {
+            if !meta.is_live() || self.bucket.key(self.way) != self.key {
                 return;
             }
         }
@@ -332,7 +335,7 @@ fn find(client: Client, protocol: u8, now: Stamp, is_its: impl Fn(&Real) -> bool
     })?;
     let Found { bucket, way, key, meta, value: real } = found;
     let way = way & (WAYS - 1);
-    Some(Connection { bucket, way, meta, now, real, index: key.real() as u32 })
+    Some(Connection { bucket, way, key, meta, now, real, index: key.real() as u32 })
 }
 
 /// What is looked up once, and looked at once: for the many.
@@ -345,6 +348,7 @@ fn first(client: Client, protocol: u8, now: Stamp, is_its: impl Fn(&Real) -> boo
         Some(real) if is_its(real) => First::Its(Connection {
             bucket,
             way: way & (WAYS - 1),
+            key,
             meta,
             now,
             real,

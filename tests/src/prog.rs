@@ -1,7 +1,7 @@
 //! The XDP program in a test: loaded from the object that the daemon embeds, with maps of its own, attached to nothing
 //! and run on single frames by `BPF_PROG_TEST_RUN`.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, os::fd::AsFd as _};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{
@@ -16,6 +16,8 @@ use lb_common::{
     map, program,
 };
 use lb_daemon::datapath::{globals::Globals, object::OBJECT, programs};
+
+use crate::mapped::Buckets;
 
 /// Real servers that fit the small maps here.
 pub const REALS: u32 = 64;
@@ -90,6 +92,8 @@ pub struct Sizes {
 impl Sizes {
     /// Enough for a packet table.
     pub const SMALL: Self = Self { reals: REALS, services: SERVICES, flows: FLOWS };
+    /// The same with two buckets, which all connections share.
+    pub const TWO_BUCKETS: Self = Self { flows: 1, ..Self::SMALL };
 }
 
 /// The loaded program.
@@ -337,6 +341,17 @@ impl Program {
             }
         }
         Ok(flows)
+    }
+
+    /// The flow table in memory, as the daemon sees it.
+    ///
+    /// # Errors
+    /// When the kernel does not map it.
+    pub fn mapped_flows(&self) -> Result<Buckets> {
+        match self.ebpf.map(map::FLOWS).context("no flow table")? {
+            Map::Array(data) => Ok(Buckets::open(data.fd().as_fd(), bucket_count(self.sizes.flows))?),
+            _ => bail!("the flow table is no array"),
+        }
     }
 
     /// Writes a connection where it stands, or was read.
