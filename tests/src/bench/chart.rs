@@ -68,7 +68,7 @@ mod tests {
         let report = Report {
             floors: [(Floor::Hash, figure(50.0))].into(),
             scenarios: vec![scenario("a", 10.0), scenario("b", 100.0)],
-            control: Vec::new(),
+            ..Report::default()
         };
         let svg = svg(&report);
         assert!(

@@ -8,6 +8,9 @@ use super::{
     stats::Figure,
 };
 
+/// More inserts than the LRU hash has room for.
+const FULL: u32 = 1 << 17;
+
 /// An operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -60,20 +63,15 @@ impl Floor {
                 // More keys than are inserted in all, so that each is new.
                 let mut run = Run { order: IN_TURN, ..run(1 << 30) };
                 harness.test(&harness.floor("lru_insert")?)?;
-                harness.run(run, 1 << 17)?;
-                let mut rounds = Vec::new();
-                for _ in 0..effort.rounds {
-                    run.first += 1 << 24;
-                    let one = Effort { rounds: 1, ..effort };
-                    rounds.push(harness.measure(run, one, || Ok(()))?);
-                }
-                median_round(rounds)
+                harness.run(run, FULL)?;
+                run.first = FULL.into();
+                net(&mut harness, run, effort)
             }
             Self::Hash64Ki => random(&mut harness, 1 << 16, effort),
             Self::Hash512Ki => random(&mut harness, 1 << 19, effort),
             Self::Empty => {
                 harness.test(&harness.floor("empty")?)?;
-                harness.measure(run(1), effort, || Ok(()))
+                net(&mut harness, run(1), effort)
             }
         }
     }
@@ -81,15 +79,11 @@ impl Floor {
 
 /// Frames of so many clients at random.
 fn run(clients: u64) -> Run {
-    Run {
-        frame: [0; FRAME_WORDS],
-        mask: clients - 1,
-        first: 0,
-        order: RANDOM,
-        target: 0,
-        is_reply: 0,
-        services: 0,
-    }
+    Run { frame: [0; FRAME_WORDS], mask: clients - 1, order: RANDOM, ..Run::default() }
+}
+
+fn net(harness: &mut Harness, run: Run, effort: Effort) -> Result<Figure> {
+    Ok(harness.measure(run, effort, || Ok(()))?.net())
 }
 
 /// An operation of few nanoseconds: done eight times in one program and once in another.
@@ -104,11 +98,9 @@ fn eight(
         harness.test(&harness.floor(fill)?)?;
         harness.run(Run { order: IN_TURN, ..run(clients) }, u32::try_from(clients)?)?;
     }
-    let mut measure = |times| {
-        harness.test(&harness.floor(&format!("{name}_{times}"))?)?;
-        harness.measure(run(clients), effort, || Ok(()))
-    };
-    Ok(Figure::one_of_eight(measure(1)?, measure(8)?))
+    harness.compare_with(&harness.floor(&format!("{name}_1"))?)?;
+    harness.test(&harness.floor(&format!("{name}_8"))?)?;
+    Ok(net(harness, run(clients), effort)?.of_one(7.0))
 }
 
 /// A look-up of one of so many keys.
@@ -116,16 +108,5 @@ fn random(harness: &mut Harness, keys: u64, effort: Effort) -> Result<Figure> {
     harness.test(&harness.floor("hash_fill_one")?)?;
     harness.run(Run { order: IN_TURN, ..run(keys) }, u32::try_from(keys)?)?;
     harness.test(&harness.floor("hash_1")?)?;
-    harness.measure(run(keys), effort, || Ok(()))
-}
-
-/// The figure in the middle, by median.
-fn median_round(mut rounds: Vec<Figure>) -> Result<Figure> {
-    rounds.sort_by(|one, other| one.median.total_cmp(&other.median));
-    let middle = rounds.get(rounds.len() / 2).copied();
-    let least = rounds.iter().map(|figure| figure.p10).min_by(f64::total_cmp);
-    middle
-        .zip(least)
-        .map(|(middle, p10)| Figure { p10, median: middle.median })
-        .ok_or_else(|| anyhow::anyhow!("no round"))
+    net(harness, run(keys), effort)
 }

@@ -1,11 +1,16 @@
 //! The result, for people and for a later comparison.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use comfy_table::{Table, presets};
 use serde::{Deserialize, Serialize};
 
-use super::{floor::Floor, scenario::Scenario, stats::Figure};
+use super::{
+    floor::Floor,
+    live::Live,
+    scenario::Scenario,
+    stats::{Figure, Sides},
+};
 
 /// Everything that was measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +19,8 @@ pub struct Report {
     pub floors: BTreeMap<Floor, Figure>,
     /// Nanoseconds a packet.
     pub scenarios: Vec<Measured>,
+    /// Nanoseconds a frame that travels.
+    pub live: Vec<Travel>,
     /// What the daemon does.
     pub control: Vec<Step>,
 }
@@ -31,6 +38,17 @@ pub struct Measured {
     pub goal: Option<f64>,
 }
 
+/// A way of frames through program and cable, and its figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Travel {
+    /// Its name.
+    pub name: String,
+    /// Nanoseconds a frame: all that is done with it.
+    pub whole: Figure,
+    /// Nanoseconds beyond a frame that is only sent back.
+    pub beyond: Figure,
+}
+
 /// Something that the daemon does, and how long it takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
@@ -46,9 +64,16 @@ pub struct Step {
 
 impl Measured {
     /// A scenario with its figure.
-    pub fn new(scenario: Scenario, net: Figure) -> Self {
+    pub fn new(scenario: Scenario, sides: &Sides) -> Self {
         let Scenario { name, floor, goal, .. } = scenario;
-        Self { name: name.to_owned(), net, floor, goal }
+        Self { name: name.to_owned(), net: sides.net(), floor, goal }
+    }
+}
+
+impl Travel {
+    /// A way with its figures.
+    pub fn new(live: Live, sides: &Sides) -> Self {
+        Self { name: live.name.to_owned(), whole: sides.whole, beyond: sides.net() }
     }
 }
 
@@ -61,15 +86,13 @@ impl Report {
 
     /// The tables, with the change of each multiple since `baseline`.
     pub fn table(&self, baseline: Option<&Self>) -> String {
-        let mut text = String::new();
-        let _ = writeln!(text, "{}\n", self.floor_table());
-        if !self.scenarios.is_empty() {
-            let _ = writeln!(text, "{}\n", self.scenario_table(baseline));
-        }
-        if !self.control.is_empty() {
-            let _ = writeln!(text, "{}", self.control_table());
-        }
-        text
+        let tables = [
+            (!self.floors.is_empty()).then(|| self.floor_table()),
+            (!self.scenarios.is_empty()).then(|| self.scenario_table(baseline)),
+            (!self.live.is_empty()).then(|| self.live_table(baseline)),
+            (!self.control.is_empty()).then(|| self.control_table()),
+        ];
+        tables.into_iter().flatten().map(|table| format!("{table}\n\n")).collect()
     }
 
     fn floor_table(&self) -> Table {
@@ -96,6 +119,24 @@ impl Report {
                 verdict(multiple, measured.goal).to_owned(),
             ];
             row.extend(baseline.map(|baseline| change(multiple, baseline.before(&measured.name))));
+            table.add_row(row);
+        }
+        table
+    }
+
+    fn live_table(&self, baseline: Option<&Self>) -> Table {
+        let mut header = vec!["frame that travels, ns", "p10", "median", "Mpps", "beyond sending back"];
+        header.extend(baseline.map(|_| "before"));
+        let mut table = plain(&header);
+        for travel in &self.live {
+            let Travel { name, whole, beyond } = travel;
+            let mpps = 1e3 / whole.median;
+            let mut row =
+                vec![name.clone(), ns(whole.p10), ns(whole.median), format!("{mpps:.1}"), ns(beyond.p10)];
+            row.extend(baseline.map(|baseline| {
+                let before = baseline.live.iter().find(|before| before.name == *name);
+                change(Some(whole.p10), before.map(|before| before.whole.p10))
+            }));
             table.add_row(row);
         }
         table
@@ -184,7 +225,7 @@ mod tests {
         Report {
             floors: [(Floor::Lru, figure(40.0))].into(),
             scenarios: vec![Measured { name, net: figure(ns), floor: Floor::Lru, goal: Some(0.5) }],
-            control: Vec::new(),
+            ..Report::default()
         }
     }
 }
