@@ -11,7 +11,7 @@ use lb_daemon::{
     config::{BpfLog, Limits},
     connections,
     datapath::{
-        Clock, Datapath as _, Op,
+        Clock, Datapath as _, FlowTable, Op,
         kernel::{KernelDatapath, Settings},
     },
     reconcile::reconcile,
@@ -49,11 +49,13 @@ pub struct Control {
 }
 
 /// All of them.
-pub const ALL: [Control; 5] = [
+pub const ALL: [Control; 7] = [
     Control { name: "load 1 Ki services of 16 real servers", unit: "ms", goal: None, work: load },
     Control { name: "replace the ring of one service", unit: "ms", goal: Some(0.1), work: ring },
     Control { name: "change the weight of one real server", unit: "ms", goal: None, work: weight },
     Control { name: "count 1 Mi flows", unit: "ms", goal: Some(20.0), work: count },
+    Control { name: "list 1 Mi flows", unit: "ms", goal: Some(20.0), work: list },
+    Control { name: "list 1 Mi flows as JSON", unit: "ms", goal: None, work: json },
     Control { name: "memory of the flow table for each flow", unit: "bytes", goal: Some(40.0), work: memory },
 ];
 
@@ -125,21 +127,44 @@ fn weight(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
 }
 
 fn count(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
+    survey(datapath, |table, clock| {
+        let survey = connections::survey(table, clock);
+        Ok(survey.counts.values().map(|counts| counts.active as usize).sum())
+    })
+}
+
+fn list(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
+    survey(datapath, |table, clock| Ok(connections::list(table, clock).len()))
+}
+
+/// What the daemon does for `lbctl conns`.
+fn json(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
+    survey(datapath, |table, clock| {
+        let list = connections::list(table, clock);
+        let text = serde_json::to_vec(&list)?;
+        Ok(if text.is_empty() { 0 } else { list.len() })
+    })
+}
+
+/// Times `look`, which returns how many connections it has seen, on a full flow table.
+fn survey(
+    datapath: &mut KernelDatapath,
+    look: impl Fn(&dyn FlowTable, &Clock) -> Result<usize>,
+) -> Result<Vec<f64>> {
     reconcile(datapath, &tables())?;
     let table = datapath.flow_table();
     let clock = table.clock()?;
     fill(table.buckets(), &clock)?;
-    let mut times = Vec::new();
-    for _ in 0..SURVEYS {
+    let time = |_| {
         let start = Instant::now();
-        let survey = connections::survey(table.as_ref(), &clock);
-        times.push(start.elapsed().as_secs_f64() * 1e3);
-        let counted: u64 = survey.counts.values().map(|counts| counts.active).sum();
-        if counted != u64::from(FLOWS) {
-            return Err(anyhow!("{counted} of {FLOWS} connections counted"));
+        let seen = look(table.as_ref(), &clock)?;
+        let time = start.elapsed();
+        if seen != FLOWS as usize {
+            bail!("{seen} of {FLOWS} connections seen");
         }
-    }
-    Ok(times)
+        Ok(time.as_secs_f64() * 1e3)
+    };
+    (0..SURVEYS).map(time).collect()
 }
 
 /// Puts as many connections into the table as it is made for, spread over all real servers.

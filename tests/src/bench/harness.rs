@@ -55,6 +55,12 @@ impl Effort {
         Self { slices, at_once: 512 }
     }
 
+    /// Half of it: for what takes longer.
+    #[must_use]
+    pub const fn half(self) -> Self {
+        Self { slices: self.slices.div_ceil(2), ..self }
+    }
+
     /// Packets of the program under test.
     pub const fn packets(self) -> u32 {
         self.slices * SLICE

@@ -49,6 +49,7 @@ impl Live {
     /// # Errors
     /// When a frame did not arrive or met another end than it should, or the kernel refuses.
     pub fn measure(&self, effort: Effort) -> Result<Sides> {
+        let effort = effort.half();
         let mut harness = Harness::load()?;
         let ingress = harness.go_live()?;
         match self.way {

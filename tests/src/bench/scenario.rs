@@ -146,7 +146,7 @@ impl Work {
             }
             Self::New { .. } => {
                 // The flow table is emptied before each run, which has no more connections than there is room for.
-                let effort = Effort { at_once: NEW / SLICE, ..effort };
+                let effort = Effort { at_once: NEW / SLICE, ..effort.half() };
                 let run = Run { order: IN_TURN, ..world.run(From::Client, "S", CLIENTS)? };
                 let end = world.forwarded(From::Client);
                 world.expect(end, effort.packets(), |world| harness.measure(run, effort, || world.forget()))

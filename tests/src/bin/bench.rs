@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 #[derive(Parser)]
 struct Args {
     /// Slices of 8192 packets that each scenario is measured on
-    #[arg(long, default_value_t = 1536, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     slices: u32,
     /// Only what has this text in its name
     #[arg(long, value_name = "TEXT")]
