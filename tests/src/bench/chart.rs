@@ -45,10 +45,16 @@ pub fn svg(report: &Report) -> String {
     let mut canvas = Canvas { body: String::new(), y: 12.0 };
     if !report.scenarios.is_empty() {
         canvas.title("What a packet costs beyond an empty program");
-        canvas.legend("the program", "the kernel operation that others need", Some("at most"), "× floor");
+        canvas.legend(
+            "the program",
+            "the kernel operation that others need",
+            Some(["at most", "more than that"]),
+            "× floor",
+        );
         canvas.rows(&report.scenarios.iter().map(|measured| scenario(report, measured)).collect::<Vec<_>>());
     }
     if !report.live.is_empty() {
+        canvas.y += GAP;
         canvas.title("A frame on its whole way: made, balanced, sent over a cable, dropped at its end");
         canvas.legend("all of it", "only sent back", None, "Mpps");
         let floor = report.live.iter().find(|travel| travel.name.ends_with("sent back"));
@@ -64,7 +70,7 @@ pub fn svg(report: &Report) -> String {
 }
 
 fn scenario<'a>(report: &Report, measured: &'a Measured) -> Row<'a> {
-    let floor = report.floors.get(&measured.floor).map_or(0.0, |figure| figure.p10.max(0.0));
+    let floor = report.floor(measured).map_or(0.0, |figure| figure.p10.max(0.0));
     Row {
         name: &measured.name,
         ns: measured.net.p10.max(0.0),
@@ -104,10 +110,11 @@ impl Canvas {
     }
 
     /// What bars and mark mean, and what the columns of figures are.
-    fn legend(&mut self, bar: &str, floor: &str, goal: Option<&str>, last: &str) {
+    fn legend(&mut self, bar: &str, floor: &str, goal: Option<[&str; 2]>, last: &str) {
         let mut x = 16.0;
-        let entries = [Some(("bar", bar)), Some(("floor", floor)), goal.map(|goal| ("goal", goal))];
-        for (class, text) in entries.into_iter().flatten() {
+        let goal = goal.map(|[goal, over]| [("goal", goal), ("over", over)]);
+        let entries = [("bar", bar), ("floor", floor)].into_iter().chain(goal.into_iter().flatten());
+        for (class, text) in entries {
             if class == "goal" {
                 self.line(class, [x + 7.0, self.y - 12.0, x + 7.0, self.y + 2.0]);
             } else {
@@ -131,7 +138,13 @@ impl Canvas {
         let scale = LONGEST / longest;
         let top = self.y;
         let mut bars = Self { body: String::new(), y: top + 16.0 };
+        let mut is_alone = false;
         for group in groups(rows) {
+            // Rows that stand alone need no space between them.
+            if !(is_alone && group.len() == 1) {
+                bars.y += GAP;
+            }
+            is_alone = group.len() == 1;
             bars.group(group, scale);
         }
         self.grid(top, bars.y, longest, scale);
@@ -141,7 +154,6 @@ impl Canvas {
 
     /// A group under its name; one alone has its whole name.
     fn group(&mut self, rows: &[Row<'_>], scale: f64) {
-        self.y += GAP;
         if let [first, _, ..] = rows {
             self.y += 12.0;
             self.text(16.0, "group", prefix(first.name));
@@ -270,6 +282,7 @@ mod tests {
             name: (*name).to_owned(),
             net: figure(*ns),
             floor: Floor::Hash,
+            floor_beside: None,
             goal: Some(0.8),
         };
         Report {

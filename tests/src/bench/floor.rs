@@ -4,8 +4,8 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    harness::{Effort, FRAME_WORDS, Harness, IN_TURN, RANDOM, Run},
-    stats::Figure,
+    harness::{Effort, FRAME_WORDS, Harness, IN_TURN, RANDOM, Run, SLICE},
+    stats::{Figure, sides},
 };
 
 /// More inserts than the LRU hash has room for.
@@ -86,6 +86,46 @@ fn net(harness: &mut Harness, run: Run, effort: Effort) -> Result<Figure> {
     Ok(harness.measure(run, effort, || Ok(()))?.net())
 }
 
+/// A floor that is measured in turn with a scenario: what depends on how much of the memory's cache others leave is the same
+/// for both.
+pub struct Beside {
+    harness: Harness,
+    run: Run,
+    runs: Vec<Vec<f64>>,
+}
+
+impl Beside {
+    /// The floor ready to run; `None` for one whose keys are few, which others do not disturb.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn new(floor: Floor) -> Result<Option<Self>> {
+        let keys = match floor {
+            Floor::Hash64Ki => 1 << 16,
+            Floor::Hash512Ki => 1 << 19,
+            Floor::Array | Floor::Hash | Floor::Lru | Floor::LruInsert | Floor::Empty => return Ok(None),
+        };
+        let mut harness = Harness::load()?;
+        Ok(Some(Self { run: keys_at_random(&mut harness, keys)?, harness, runs: Vec::new() }))
+    }
+
+    /// Runs it for a while.
+    ///
+    /// # Errors
+    /// When an operation fails, or the kernel refuses.
+    pub fn run(&mut self, slices: u32) -> Result<()> {
+        let run = self.harness.alternate(self.run, slices)?;
+        self.run.first += u64::from(slices * SLICE);
+        self.runs.push(run);
+        Ok(())
+    }
+
+    /// What it cost so far.
+    pub fn figure(&self) -> Option<Figure> {
+        Some(sides(&self.runs)?.net())
+    }
+}
+
 /// An operation of few nanoseconds: done eight times in one program and once in another.
 fn eight(
     harness: &mut Harness,
@@ -105,8 +145,14 @@ fn eight(
 
 /// A look-up of one of so many keys.
 fn random(harness: &mut Harness, keys: u64, effort: Effort) -> Result<Figure> {
+    let run = keys_at_random(harness, keys)?;
+    net(harness, run, effort)
+}
+
+/// Fills the hash, and puts a look-up under test.
+fn keys_at_random(harness: &mut Harness, keys: u64) -> Result<Run> {
     harness.test(&harness.floor("hash_fill_one")?)?;
     harness.run(Run { order: IN_TURN, ..run(keys) }, u32::try_from(keys)?)?;
     harness.test(&harness.floor("hash_1")?)?;
-    net(harness, run(keys), effort)
+    Ok(run(keys))
 }

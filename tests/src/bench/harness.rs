@@ -167,7 +167,10 @@ impl Harness {
     }
 
     /// So many slices of the program under test, each between two of the base. Returns nanoseconds an iteration of each slice.
-    fn alternate(&mut self, run: Run, slices: u32) -> Result<Vec<f64>> {
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn alternate(&mut self, run: Run, slices: u32) -> Result<Vec<f64>> {
         let slices = 2 * slices + 1;
         let run = Run { slices: slices.into(), is_alternating: 1, ..run };
         let outcome = self.repeat(run, slices * SLICE, slices * SLICE + 1)?;

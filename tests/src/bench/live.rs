@@ -35,8 +35,8 @@ pub fn all() -> Vec<Live> {
         least("live: dropped on arrival", "drop"),
         least("live: sent back", "swap"),
         router("live: TCP direct, 1 flow", established(TCP_DR, 1)),
-        router("live: TCP NAT in, 1 flow", established(TCP_NAT, 1)),
         router("live: TCP direct, 64 Ki flows", established(TCP_DR, 1 << 16)),
+        router("live: TCP NAT in, 1 flow", established(TCP_NAT, 1)),
         router("live: TCP NAT in, 64 Ki flows", established(TCP_NAT, 1 << 16)),
         router("live: new flow, TCP direct", Work::New { kind: TCP_DR }),
         router("live: new flow, TCP NAT", Work::New { kind: TCP_NAT }),
@@ -60,7 +60,7 @@ impl Live {
                 frame[1] = u64::from_ne_bytes([0, 0, 0, 0, 0x08, 0x00, 0, 0]);
                 harness.measure(Run { frame, order: IN_TURN, ..Run::default() }, effort, || Ok(()))
             }
-            Way::Router(work) => work.measure(&mut harness, ingress, effort),
+            Way::Router(work) => work.measure(&mut harness, ingress, effort, || Ok(())),
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Measured {
     pub net: Figure,
     /// The floor that it is a multiple of.
     pub floor: Floor,
+    /// What the floor cost in the same moments, where it was measured in turn with the scenario.
+    pub floor_beside: Option<Figure>,
     /// The multiple that it should not exceed.
     pub goal: Option<f64>,
 }
@@ -64,9 +66,9 @@ pub struct Step {
 
 impl Measured {
     /// A scenario with its figure.
-    pub fn new(scenario: Scenario, sides: &Sides) -> Self {
+    pub fn new(scenario: Scenario, sides: &Sides, floor_beside: Option<Figure>) -> Self {
         let Scenario { name, floor, goal, .. } = scenario;
-        Self { name: name.to_owned(), net: sides.net(), floor, goal }
+        Self { name: name.to_owned(), net: sides.net(), floor, floor_beside, goal }
     }
 }
 
@@ -80,8 +82,13 @@ impl Travel {
 impl Report {
     /// How many times its floor a scenario costs; `None` where the floor was not measured.
     pub fn multiple(&self, measured: &Measured) -> Option<f64> {
-        let floor = self.floors.get(&measured.floor)?.p10;
+        let floor = self.floor(measured)?.p10;
         (floor > 0.0).then(|| measured.net.p10 / floor)
+    }
+
+    /// The floor of a scenario, in the same moments where it was measured so; `None` where it was not measured.
+    pub fn floor(&self, measured: &Measured) -> Option<Figure> {
+        measured.floor_beside.or_else(|| self.floors.get(&measured.floor).copied())
     }
 
     /// The tables, with the change of each multiple since `baseline`.
@@ -104,7 +111,7 @@ impl Report {
     }
 
     fn scenario_table(&self, baseline: Option<&Self>) -> Table {
-        let mut header = vec!["packet, ns", "p10", "median", "multiple", "of", "at most", ""];
+        let mut header = vec!["packet, ns", "p10", "median", "multiple", "of", "floor", "at most", ""];
         header.extend(baseline.map(|_| "before"));
         let mut table = plain(&header);
         for measured in &self.scenarios {
@@ -115,6 +122,7 @@ impl Report {
                 ns(measured.net.median),
                 multiple.map_or_else(String::new, |multiple| format!("{multiple:.2}")),
                 measured.floor.name().to_owned(),
+                self.floor(measured).map_or_else(String::new, |floor| ns(floor.p10)),
                 measured.goal.map_or_else(String::new, |goal| format!("{goal}")),
                 verdict(multiple, measured.goal).to_owned(),
             ];
@@ -202,6 +210,13 @@ mod tests {
     }
 
     #[test]
+    fn a_floor_of_the_same_moments_counts_before_another() {
+        let mut report = report(20.0);
+        report.scenarios[0].floor_beside = Some(Figure { p10: 80.0, median: 90.0 });
+        assert_eq!(report.multiple(&report.scenarios[0]), Some(0.25));
+    }
+
+    #[test]
     fn what_is_above_its_goal_is_said() {
         assert!(report(24.0).table(None).contains("NOT MET"));
     }
@@ -224,7 +239,13 @@ mod tests {
         let name = "one flow".to_owned();
         Report {
             floors: [(Floor::Lru, figure(40.0))].into(),
-            scenarios: vec![Measured { name, net: figure(ns), floor: Floor::Lru, goal: Some(0.5) }],
+            scenarios: vec![Measured {
+                name,
+                net: figure(ns),
+                floor: Floor::Lru,
+                floor_beside: None,
+                goal: Some(0.5),
+            }],
             ..Report::default()
         }
     }

@@ -88,7 +88,8 @@ fn measure(args: &Args) -> Result<Report> {
         report.floors.insert(floor, progress.ask(args, floor.name())?);
     }
     for scenario in scenarios {
-        report.scenarios.push(Measured::new(scenario, &progress.ask(args, scenario.name)?));
+        let (sides, floor) = progress.ask(args, scenario.name)?;
+        report.scenarios.push(Measured::new(scenario, &sides, floor));
     }
     for live in lives {
         report.live.push(Travel::new(live, &progress.ask(args, live.name)?));
