@@ -499,7 +499,7 @@ impl Program {
 
 /// The bytes of a `struct xdp_md`: `data`, `data_end`, `data_meta`, `ingress_ifindex`, `rx_queue_index` and
 /// `egress_ifindex`, 32 bits each; before a run the pointers count from the start of the frame.
-fn xdp_md(length: usize, ingress: u32) -> Result<Vec<u8>> {
+pub(crate) fn xdp_md(length: usize, ingress: u32) -> Result<Vec<u8>> {
     let fields = [0, u32::try_from(length)?, 0, ingress, 0, 0];
     Ok(fields.into_iter().flat_map(u32::to_ne_bytes).collect())
 }
