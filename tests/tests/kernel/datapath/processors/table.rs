@@ -110,18 +110,28 @@ impl Table {
 
     /// Every connection, at about this moment.
     pub(super) fn connections(&self) -> Vec<(Key, Meta)> {
-        let all = self.buckets().iter().flat_map(|bucket| bucket.entries());
-        all.map(|(_, key, meta)| (key, meta)).collect()
+        self.placed().into_iter().map(|(_, connection)| connection).collect()
+    }
+
+    /// The same, each with the numbers of its bucket and of its place there.
+    fn placed(&self) -> Vec<([usize; 2], (Key, Meta))> {
+        let buckets = self.buckets().iter().enumerate();
+        let all = buckets.flat_map(|(number, bucket)| {
+            bucket.entries().map(move |(way, key, meta)| ([number, way], (key, meta)))
+        });
+        all.collect()
     }
 
     /// While the table changes: no two rivals stand in all of so many looks that none can have come and gone each time.
     pub(super) fn has_no_lasting_rivals(&self) {
-        let mut lasting = self.connections();
+        let mut lasting = self.placed();
         for _ in 0..LOOKS {
-            if !lasting.iter().any(|(key, _)| self.rivals(*key, &lasting) > 0) {
+            let connections: Vec<_> = lasting.iter().map(|(_, connection)| *connection).collect();
+            if connections.iter().all(|(key, _)| self.rivals(*key, &connections) == 0) {
                 return;
             }
-            let now = self.connections();
+            // By place, too: one that has moved meanwhile is seen twice in one look.
+            let now = self.placed();
             lasting.retain(|connection| now.contains(connection));
         }
         panic!("a client has two connections: {lasting:?}");
