@@ -10,8 +10,10 @@ use super::{
     world::{From, Kind, World},
 };
 
-/// New connections in a round: few enough that the flow table has room for all of them.
-const NEW: u32 = 1 << 19;
+/// Connections that the flow table is made for: the product's default.
+const TABLE: u32 = 1 << 20;
+/// And one with as much room as the LRU hash that a new connection is compared with.
+const SMALL: u32 = 1 << 16;
 /// Slices of each run that is taken in turn with its floor: a fifth of a second.
 const BESIDE: u32 = 128;
 /// SYNs that fill the flow table before a flood is measured.
@@ -59,7 +61,7 @@ pub enum Work {
     },
 }
 
-pub(super) const TCP_DR: Kind = Kind { protocol: IPPROTO_TCP, method: Method::Direct, services: 1 };
+pub(super) const TCP_DR: Kind = Kind { protocol: IPPROTO_TCP, method: Method::Direct, services: 1, table: TABLE };
 pub(super) const TCP_NAT: Kind = Kind { method: Method::Nat, ..TCP_DR };
 const UDP_DR: Kind = Kind { protocol: IPPROTO_UDP, ..TCP_DR };
 const UDP_NAT: Kind = Kind { protocol: IPPROTO_UDP, ..TCP_NAT };
@@ -96,6 +98,7 @@ pub fn all() -> Vec<Scenario> {
     all.push(new("new flow, TCP direct", TCP_DR, Some(0.4)));
     all.push(new("new flow, TCP NAT", TCP_NAT, Some(0.4)));
     all.push(new("new flow, UDP NAT", UDP_NAT, Some(0.4)));
+    all.push(new("new flow, TCP NAT, table of 64 Ki", Kind { table: SMALL, ..TCP_NAT }, Some(0.4)));
     all.push(new("new flow, 1 Ki services", Kind { services: 1 << 10, ..TCP_NAT }, None));
     all.push(new("new flow, 10 Ki services", Kind { services: 10 << 10, ..TCP_NAT }, None));
     let flood =
@@ -159,8 +162,8 @@ impl Work {
                 world.expect(end, effort.packets(), |_| harness.measure(run, effort, between))
             }
             Self::New { .. } => {
-                // The flow table is emptied before each run, which has no more connections than there is room for.
-                let effort = Effort { at_once: NEW / SLICE, ..effort.half() };
+                // The flow table is emptied before each run, which fills half of it.
+                let effort = Effort { at_once: self.kind().table / 2 / SLICE, ..effort.half() };
                 let run = Run { order: IN_TURN, ..world.run(From::Client, "S", CLIENTS)? };
                 let end = world.forwarded(From::Client);
                 world.expect(end, effort.packets(), |world| {

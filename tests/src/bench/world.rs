@@ -18,8 +18,6 @@ use crate::{
 const REALS: u32 = 16;
 /// Of many services, for there are 65,536 real servers at most.
 const REALS_OF_MANY: u32 = 4;
-/// Connections that the flow table is made for: the product's default.
-const FLOWS: u32 = 1 << 20;
 /// Virtual port.
 const PORT: u16 = 80;
 /// Port of the real servers.
@@ -41,6 +39,8 @@ pub struct Kind {
     pub method: Method,
     /// Services: a power of two, or 10,240.
     pub services: u32,
+    /// Connections that the flow table is made for.
+    pub table: u32,
 }
 
 /// Who sends the measured frames.
@@ -68,7 +68,7 @@ impl World {
         let sizes = Sizes {
             reals: (kind.services * reals + 1).max(64),
             services: kind.services.max(16),
-            flows: FLOWS,
+            flows: kind.table,
         };
         let mut program = Program::load_with(sizes, 0)?;
         program.set_role(RouterRole::Active)?;
