@@ -12,6 +12,7 @@
 #![cfg_attr(not(test), no_std)]
 
 mod address_filter;
+mod cache;
 mod conn_state;
 mod counters;
 mod flow_key;
@@ -29,6 +30,7 @@ mod service;
 mod pod;
 
 pub use address_filter::{AddressFilter, FILTER_WORDS};
+pub use cache::{CACHED_PEERS, CACHED_SERVICES, CachedPeer, CachedService};
 pub use conn_state::ConnState;
 pub use counters::{Counter, RealCounters};
 pub use flow_key::FlowKey;
@@ -44,7 +46,7 @@ pub use router::{RouterRole, RouterState};
 pub use service::{Scheduler, Service, ServiceKey};
 
 /// Version of every type in this crate, and of the meaning of its fields. Part of the pin path.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;
 
 /// IPv4 protocol numbers (IANA "Assigned Internet Protocol Numbers").
 pub const IPPROTO_TCP: u8 = 6;
@@ -82,13 +84,19 @@ pub mod map {
     pub const PEER_HOPS: &str = "PEER_HOPS";
     /// The router's own IPv4 addresses (`[u8; 4]`) → 1 (`u8`), a hash.
     pub const LOCALS: &str = "LOCALS";
+    /// One number (`u32`), an array: how often [`SERVICES`] and [`PEER_HOPS`] have changed.
+    pub const EPOCH: &str = "EPOCH";
+    /// Hash of a service's key → [`CachedService`](crate::CachedService), a per-CPU array.
+    pub const SERVICE_CACHE: &str = "SERVICE_CACHE";
+    /// Interface index modulo its size → [`CachedPeer`](crate::CachedPeer), a per-CPU array.
+    pub const PEER_CACHE: &str = "PEER_CACHE";
     /// [`Reason`](crate::Reason) → [`Counter`](crate::Counter), a per-CPU array.
     pub const REASONS: &str = "REASONS";
     /// Real server index → [`RealCounters`](crate::RealCounters), a per-CPU array.
     pub const REAL_COUNTERS: &str = "REAL_COUNTERS";
 
     /// Every pinned map.
-    pub const ALL: [&str; 16] = [
+    pub const ALL: [&str; 19] = [
         PROGRAMS,
         SERVICES,
         REALS,
@@ -103,6 +111,9 @@ pub mod map {
         ROUTER,
         PEER_HOPS,
         LOCALS,
+        EPOCH,
+        SERVICE_CACHE,
+        PEER_CACHE,
         REASONS,
         REAL_COUNTERS,
     ];
@@ -112,6 +123,8 @@ pub mod map {
 pub mod program {
     /// Attached to interfaces.
     pub const ENTRY: &str = "lb";
+    /// Jumped to, for frames that are not of the common shape, and connections that are not found at first sight.
+    pub const ANY: &str = "lb_any";
     /// Jumped to, for packets of no known connection.
     pub const NO_CONNECTION: &str = "lb_no_connection";
     /// Run by the daemon: returns the present [`Stamp`](crate::flow_table::Stamp).
@@ -122,6 +135,8 @@ pub mod program {
 pub mod tail {
     /// [`NO_CONNECTION`](crate::program::NO_CONNECTION).
     pub const NO_CONNECTION: u32 = 0;
+    /// [`ANY`](crate::program::ANY).
+    pub const ANY: u32 = 1;
 }
 
 /// Read-only globals of the program, which the loader sets. The verifier takes them for constants and removes what they
@@ -131,6 +146,8 @@ pub mod global {
     pub const BUCKETS: &str = "BUCKETS";
     /// [`Timeouts`](crate::flow_table::Timeouts) for this kernel's jiffies.
     pub const TIMEOUTS: &str = "TIMEOUTS";
+    /// The [`HashKey`](crate::flow_table::HashKey) of the flow table, kept in the map [`HASH_KEY`](crate::map::HASH_KEY).
+    pub const HASH_KEY: &str = "HASH_KEY_VALUE";
     /// Stamps in a second, `u32`, at least 1: how long a busy connection goes without being written to.
     pub const SECOND: &str = "SECOND";
 }

@@ -14,4 +14,4 @@ macro_rules! pod {
 
 use flow_table::{HashKey, RawBucket, Timeouts};
 
-pod!(AddressFilter Counter HashKey LastHop PeerHop RawBucket Real RealCounters RealKey Ring RouterState Service ServiceKey Timeouts);
+pod!(AddressFilter CachedPeer CachedService Counter HashKey LastHop PeerHop RawBucket Real RealCounters RealKey Ring RouterState Service ServiceKey Timeouts);

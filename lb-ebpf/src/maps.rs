@@ -9,8 +9,9 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use lb_common::{
-    AddressFilter, Counter, LAST_HOPS as LAST_HOP_COUNT, LastHop, OVERFLOWS as OVERFLOW_COUNT, PeerHop, Real,
-    RealCounters, RealKey, Reason, Ring, RouterState, Service, ServiceKey,
+    AddressFilter, CACHED_PEERS, CACHED_SERVICES, CachedPeer, CachedService, Counter,
+    LAST_HOPS as LAST_HOP_COUNT, LastHop, OVERFLOWS as OVERFLOW_COUNT, PeerHop, Real, RealCounters, RealKey,
+    Reason, Ring, RouterState, Service, ServiceKey,
     flow_table::{HashKey, RawBucket, bucket_count},
 };
 
@@ -19,7 +20,7 @@ const MAPPED: usize = BPF_F_MMAPABLE as usize;
 
 /// The programs that are jumped to, by [`lb_common::tail`].
 #[btf_map]
-pub(crate) static PROGRAMS: ProgramArray<1> = ProgramArray::new();
+pub(crate) static PROGRAMS: ProgramArray<2> = ProgramArray::new();
 
 /// Virtual services. Resized to `limits.services`.
 #[btf_map]
@@ -45,7 +46,7 @@ pub(crate) static POSITIONS: Array<u64, 512> = Array::new();
 #[btf_map]
 pub(crate) static FLOWS: Array<RawBucket, { bucket_count(1 << 20) as usize }, MAPPED> = Array::new();
 
-/// The secret of the flow table.
+/// The secret of the flow table, for the daemon: the program has it as a global, and nobody needs it without the table.
 #[btf_map]
 pub(crate) static HASH_KEY: Array<HashKey, 1> = Array::new();
 
@@ -72,6 +73,18 @@ pub(crate) static PEER_HOPS: HashMap<u32, PeerHop, 64> = HashMap::new();
 /// Own IPv4 addresses.
 #[btf_map]
 pub(crate) static LOCALS: HashMap<[u8; 4], u8, 1024> = HashMap::new();
+
+/// How often the services and the ways to the peer have changed.
+#[btf_map]
+pub(crate) static EPOCH: Array<u32, 1> = Array::new();
+
+/// Services as this processor has looked them up.
+#[btf_map]
+pub(crate) static SERVICE_CACHE: PerCpuArray<CachedService, CACHED_SERVICES> = PerCpuArray::new();
+
+/// Ways to the peer as this processor has looked them up.
+#[btf_map]
+pub(crate) static PEER_CACHE: PerCpuArray<CachedPeer, CACHED_PEERS> = PerCpuArray::new();
 
 /// Packets and bytes by reason.
 #[btf_map]

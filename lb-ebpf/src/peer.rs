@@ -1,11 +1,11 @@
 //! The peer router: packets of unknown connections get a second chance there, once.
 
-use lb_common::{PeerHop, Reason, mac_number};
+use lb_common::{Reason, mac_number};
 
 use crate::{
-    ctx::Frame,
+    bytes::Access,
+    cache,
     hop::{self, Hop},
-    maps::PEER_HOPS,
     outcome::Outcome,
     packet::Macs,
 };
@@ -32,14 +32,12 @@ impl Peer {
     /// it twice, and to answer it would reset a connection of somebody else. The kernel drops such packets too
     /// (`PACKET_OTHERHOST` in `ip_rcv_core`).
     #[inline(always)]
-    pub(crate) fn of(frame: &Frame, macs: Macs) -> Result<Self, Reason> {
+    pub(crate) fn of(frame: &impl Access, macs: Macs) -> Result<Self, Reason> {
         let ifindex = frame.ingress();
         if macs.destination() & GROUP != 0 {
             return Err(Reason::Overheard);
         }
-        let Some(peer) = PEER_HOPS.get_ptr(ifindex) else { return Ok(Self::Unknown) };
-        // SAFETY: a value of the map is valid for the whole run, and any bytes make MAC addresses.
-        let peer: PeerHop = unsafe { peer.read() };
+        let Some(peer) = cache::peer(ifindex) else { return Ok(Self::Unknown) };
         if macs.destination() != mac_number(peer.source_mac) {
             Err(Reason::Overheard)
         } else if macs.source() == mac_number(peer.mac) {
@@ -52,6 +50,6 @@ impl Peer {
 
 /// Hands the packet to the peer as it is: as if the sender had addressed the peer itself.
 #[inline(always)]
-pub(crate) fn second_chance(frame: &mut Frame, peer: &Hop) -> Outcome {
+pub(crate) fn second_chance(frame: &mut impl Access, peer: &Hop) -> Outcome {
     hop::send(frame, peer, Reason::SecondChance)
 }

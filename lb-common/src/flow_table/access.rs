@@ -60,7 +60,9 @@ impl RawEntry {
 /// A bucket that others change at the same time. `way` is below [`WAYS`].
 ///
 /// Every access is one machine word. A `load` is ordered before the loads and stores that follow it in the program
-/// ("acquire"), a `store_key` after those that precede it ("release"), and an `exchange` with everything on both sides.
+/// ("acquire"), a `store_key` after those that precede it ("release"), and an `exchange` with everything on both sides,
+/// whether or not it replaces anything. On x86-64 these are a load, a store and a locked exchange. The only store is that
+/// of the key, and an exchange by the same processor follows it.
 pub trait Bucket: Copy {
     /// The key of an entry.
     fn key(self, way: usize) -> Key;
