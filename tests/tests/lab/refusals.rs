@@ -101,7 +101,8 @@ fn files_that_are_not_as_they_must_be_are_named() {
     router.write_config(&text).unwrap();
     let stderr = refuse(router, 2, &[]);
     let line = text.lines().position(|line| line.starts_with("key_file")).unwrap() + 1;
-    let why = "it is open to everyone (mode 0644); expected a file of mode 0600 that holds the key";
+    let why =
+        "it is open to everyone (mode 0644); expected a file of mode 0600 that holds the keys, one a line";
     let (file, key) = (router.config_file(), key.display());
     assert_eq!(stderr, format!("{}:{line}: {key} cannot be read: {why}\n", file.display()));
 
