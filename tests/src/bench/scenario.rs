@@ -61,7 +61,8 @@ pub enum Work {
     },
 }
 
-pub(super) const TCP_DR: Kind = Kind { protocol: IPPROTO_TCP, method: Method::Direct, services: 1, table: TABLE };
+pub(super) const TCP_DR: Kind =
+    Kind { protocol: IPPROTO_TCP, method: Method::Direct, services: 1, table: TABLE };
 pub(super) const TCP_NAT: Kind = Kind { method: Method::Nat, ..TCP_DR };
 const UDP_DR: Kind = Kind { protocol: IPPROTO_UDP, ..TCP_DR };
 const UDP_NAT: Kind = Kind { protocol: IPPROTO_UDP, ..TCP_NAT };
