@@ -38,6 +38,30 @@ async fn status_of_a_router_that_has_not_heard_its_peer() {
 }
 
 #[tokio::test]
+async fn status_of_a_router_with_a_fault() {
+    let mut status = fixture::pair();
+    status.role = "standby".to_owned();
+    status.reason = "peer has taken over; this router has a fault: uplink".to_owned();
+    status.tracks[0].ok = Some(false);
+    status.tracks[0].detail = "eth0 is down, or has no carrier".to_owned();
+    let peer = status.peer.as_mut().unwrap();
+    (peer.role, peer.fault) = (Some("active".to_owned()), false);
+    let running = Running::start(Fake { status, ..Fake::default() });
+    assert_snapshot("status-fault.txt", &done(running.lbctl(&["status"]).await));
+}
+
+#[tokio::test]
+async fn status_of_a_router_that_is_cut_off() {
+    let mut status = fixture::pair();
+    status.role = "standby".to_owned();
+    status.reason = "neither the peer nor a witness answers: this router may be cut off".to_owned();
+    let peer = status.peer.as_mut().unwrap();
+    (peer.alive, peer.paths[0].alive, peer.witnesses[0].answers) = (false, false, false);
+    let running = Running::start(Fake { status, ..Fake::default() });
+    assert_snapshot("status-cut-off.txt", &done(running.lbctl(&["status"]).await));
+}
+
+#[tokio::test]
 async fn stats_hide_zeros_unless_asked() {
     let running = Running::start(Fake::default());
     assert_snapshot("stats.txt", &done(running.lbctl(&["stats"]).await));
