@@ -6,6 +6,11 @@ use core::sync::atomic::{AtomicU64, Ordering};
 /// Entries of the table of last hops. A flow names one by its index; index 0 is none.
 pub const LAST_HOPS: usize = 1 << 16;
 
+/// The number in a flow that the peer told of, and that this router has not forwarded a client's packet of since. No
+/// neighbour ever has this number, so that the way back is asked of the routing table. It says whose the flow is: the router
+/// that used it last may change it and forget it.
+pub const FROM_PEER: u16 = u16::MAX;
+
 /// One entry: a neighbour, the interface it is on, and the router's own MAC address there. Two words, each written at
 /// once: lower half of the interface index (16 bits) and MAC address of the neighbour (48, its first octet lowest); upper
 /// half and own MAC address.

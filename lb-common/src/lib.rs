@@ -35,7 +35,7 @@ pub use flow_key::FlowKey;
 pub use hop::PeerHop;
 #[cfg(not(target_arch = "bpf"))]
 pub use last_hop::SharedHop;
-pub use last_hop::{LAST_HOPS, LastHop, mac_number};
+pub use last_hop::{FROM_PEER, LAST_HOPS, LastHop, mac_number};
 pub use overflow::OVERFLOWS;
 pub use real::{Method, Real, RealKey, RealState};
 pub use reason::{Reason, Verdict};
@@ -44,7 +44,7 @@ pub use router::{RouterRole, RouterState};
 pub use service::{Scheduler, Service, ServiceKey};
 
 /// Version of every type in this crate, and of the meaning of its fields. Part of the pin path.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;
 
 /// IPv4 protocol numbers (IANA "Assigned Internet Protocol Numbers").
 pub const IPPROTO_TCP: u8 = 6;
@@ -67,6 +67,9 @@ pub mod map {
     pub const POSITIONS: &str = "POSITIONS";
     /// Bucket index → [`RawBucket`](crate::flow_table::RawBucket), an array that may be mapped.
     pub const FLOWS: &str = "FLOWS";
+    /// Bucket index divided by [`MARKS`](crate::flow_table::MARKS) → [`ChangeMarks`](crate::flow_table::ChangeMarks), an array
+    /// that may be mapped: which buckets have changed.
+    pub const CHANGES: &str = "CHANGES";
     /// One [`HashKey`](crate::flow_table::HashKey), an array: made with the flow table, and kept with it.
     pub const HASH_KEY: &str = "HASH_KEY";
     /// Index → [`LastHop`](crate::LastHop), an array that may be mapped.
@@ -88,7 +91,7 @@ pub mod map {
     pub const REAL_COUNTERS: &str = "REAL_COUNTERS";
 
     /// Every pinned map.
-    pub const ALL: [&str; 16] = [
+    pub const ALL: [&str; 17] = [
         PROGRAMS,
         SERVICES,
         REALS,
@@ -96,6 +99,7 @@ pub mod map {
         RINGS,
         POSITIONS,
         FLOWS,
+        CHANGES,
         HASH_KEY,
         LAST_HOPS,
         OVERFLOWS,

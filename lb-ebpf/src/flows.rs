@@ -14,6 +14,7 @@ use lb_common::{
 };
 
 use crate::{
+    changes,
     ctx::hidden,
     globals,
     maps::{FLOWS, HASH_KEY, REALS},
@@ -102,7 +103,10 @@ pub(crate) fn insert(
 ) -> Result<(), Refusal> {
     let Some(places) = places(client, protocol) else { return Err(Refusal::Full) };
     match flow_insert(packed(&places), Key::new(client, index as u16).word(), meta.word(), now.number()) {
-        INSERTED => Ok(()),
+        INSERTED => {
+            changes::mark_places(&places);
+            Ok(())
+        }
         RIVAL => Err(Refusal::Rival),
         _ => Err(Refusal::Full),
     }

@@ -4,7 +4,7 @@
 
 use core::intrinsics::{AtomicOrdering, atomic_cxchg};
 
-use lb_common::{LAST_HOPS as COUNT, LastHop};
+use lb_common::{FROM_PEER, LAST_HOPS as COUNT, LastHop};
 
 use crate::maps::{HASH_KEY, LAST_HOPS};
 
@@ -27,8 +27,8 @@ pub(crate) fn number_of(hop: &LastHop) -> u16 {
     let start = hop.start(key.0[0]);
     for probe in 0..PROBES {
         let index = (start + probe) & (COUNT - 1);
-        // Number 0 says that there is none.
-        if index == 0 {
+        // Number 0 says that there is none, the last one that the peer told of the flow.
+        if index == 0 || index == FROM_PEER as usize {
             continue;
         }
         let Some(entry) = LAST_HOPS.get_ptr_mut(index as u32) else { return 0 };

@@ -14,6 +14,8 @@
 mod addresses;
 #[cfg(any(target_arch = "bpf", test))]
 mod bytes;
+#[cfg(target_arch = "bpf")]
+mod changes;
 #[cfg(any(target_arch = "bpf", test))]
 mod checksum;
 #[cfg(target_arch = "bpf")]

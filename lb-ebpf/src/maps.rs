@@ -11,7 +11,7 @@ use aya_ebpf::{
 use lb_common::{
     AddressFilter, Counter, LAST_HOPS as LAST_HOP_COUNT, LastHop, OVERFLOWS as OVERFLOW_COUNT, PeerHop, Real,
     RealCounters, RealKey, Reason, Ring, RouterState, Service, ServiceKey,
-    flow_table::{HashKey, RawBucket, bucket_count},
+    flow_table::{ChangeMarks, HashKey, RawBucket, bucket_count, mark_count},
 };
 
 /// The daemon maps it into its memory.
@@ -44,6 +44,11 @@ pub(crate) static POSITIONS: Array<u64, 512> = Array::new();
 /// Connections. Resized to what `limits.flows` needs.
 #[btf_map]
 pub(crate) static FLOWS: Array<RawBucket, { bucket_count(1 << 20) as usize }, MAPPED> = Array::new();
+
+/// Which buckets have changed. Resized with the flow table.
+#[btf_map]
+pub(crate) static CHANGES: Array<ChangeMarks, { mark_count(bucket_count(1 << 20)) as usize }, MAPPED> =
+    Array::new();
 
 /// The secret of the flow table.
 #[btf_map]
