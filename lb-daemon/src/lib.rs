@@ -22,5 +22,6 @@ pub mod netlink;
 pub mod plan;
 pub mod reconcile;
 pub mod schedule;
+pub mod sync;
 pub mod tables;
 pub mod topology;

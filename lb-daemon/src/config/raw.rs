@@ -11,7 +11,7 @@ use super::{
     decode::{List, table},
     values::{
         AbsolutePath, CheckType, FailbackWord, Interface, Name, Port, Protocol, RequestHost, RequestPath,
-        Secret, SomeText, Span, Status, Text, Whole,
+        Secret, SomeText, Span, Status, Switch, Text, Whole,
     },
 };
 
@@ -56,6 +56,16 @@ table! {
         optional key: Secret,
         optional key_file: AbsolutePath,
         required paths: List<HeartbeatPath>,
+        optional sync: Sync,
+    }
+}
+
+table! {
+    /// `sync` of `[peer]`
+    Sync {
+        optional enabled: Switch,
+        optional port: Port,
+        optional half_open: Switch,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a reload can change, and what needs a restart.
 
-use crate::config::{HeartbeatPath, Key, Peer};
+use crate::config::{ConnectionSync, HeartbeatPath, Key, Peer};
 
 /// What is fixed while the heartbeat runs.
 #[derive(Clone, Debug)]
@@ -8,11 +8,12 @@ pub(super) struct Fixed {
     pub(super) paths: Vec<HeartbeatPath>,
     port: u16,
     key: Key,
+    sync: ConnectionSync,
 }
 
 impl From<Peer> for Fixed {
     fn from(peer: Peer) -> Self {
-        Self { paths: peer.paths, port: peer.port, key: peer.key }
+        Self { paths: peer.paths, port: peer.port, key: peer.key, sync: peer.sync }
     }
 }
 
@@ -30,6 +31,7 @@ pub(super) fn compare(running: Option<&Fixed>, new: Option<&Fixed>) -> Result<()
             (running.paths != new.paths).then_some("peer.paths"),
             (running.port != new.port).then_some("peer.port"),
             (running.key != new.key).then_some("peer.key"),
+            (running.sync != new.sync).then_some("peer.sync"),
         ]
         .into_iter()
         .flatten()

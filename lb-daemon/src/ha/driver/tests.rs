@@ -4,7 +4,7 @@ use std::{net::UdpSocket, time::Duration};
 
 use super::*;
 use crate::{
-    config::{Failback, HeartbeatPath, Key, Peer},
+    config::{ConnectionSync, Failback, HeartbeatPath, Key, Peer},
     ha::heartbeat::Heartbeat,
     namespace::{in_namespace, run},
 };
@@ -220,6 +220,7 @@ fn peer(local: [u8; 4], remote: [u8; 4], priority: u8) -> Peer {
         port: PORT,
         key: key(),
         paths: vec![HeartbeatPath { local: local.into(), remote: remote.into() }],
+        sync: ConnectionSync { enabled: true, port: PORT + 1, half_open: false },
     }
 }
 

@@ -1,0 +1,164 @@
+//! What the peer has been told of each entry: the flow table as it was, beside the flow table as it is.
+
+use lb_common::{
+    ConnState, IPPROTO_TCP, IPPROTO_UDP,
+    flow_table::{Client, Key, Meta, Places, WAYS},
+};
+
+use crate::{
+    datapath::{Clock, FlowTable},
+    sync::record::{Condition, Record, Server},
+};
+
+/// Records that one bucket can take: every entry is another one, and each that went was one of a client with as many other
+/// connections in its other bucket.
+pub(super) const MOST: usize = WAYS + WAYS * WAYS + WAYS;
+
+/// An entry as it was told; `Meta::FREE` where nothing was.
+type Told = (Key, Meta);
+
+/// As large as the flow table: sixteen bytes an entry.
+#[derive(Debug)]
+pub(super) struct Shadow(Vec<[Told; WAYS]>);
+
+/// What a comparison needs to know.
+pub(super) struct View<'a> {
+    pub(super) table: &'a dyn FlowTable,
+    pub(super) clock: &'a Clock,
+    pub(super) half_open: bool,
+}
+
+impl Shadow {
+    /// Nothing has been told.
+    pub(super) fn new(buckets: usize) -> Self {
+        Self(vec![[(Key::default(), Meta::FREE); WAYS]; buckets])
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.0.fill([(Key::default(), Meta::FREE); WAYS]);
+    }
+
+    /// Buckets of the table.
+    pub(super) fn buckets(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds what the peer has not heard of a bucket: first the flows that are no more, lest one of them takes the place of
+    /// another. At most [`MOST`] records.
+    pub(super) fn compare(&mut self, bucket: u32, view: &View<'_>, records: &mut Vec<Record>) {
+        let Some(entries) = view.table.buckets().get(bucket as usize) else { return };
+        let mut present = [(Key::default(), Meta::FREE); WAYS];
+        for (way, key, meta) in entries.entries() {
+            // What is due is as good as gone, and nobody may have removed it yet.
+            if view.clock.timeouts.remaining(meta, view.clock.now) > 0
+                && let Some(slot) = present.get_mut(way)
+            {
+                *slot = (key, meta);
+            }
+        }
+        for (way, entry) in present.iter().enumerate() {
+            self.forget_other(bucket, way, *entry, view, records);
+        }
+        let Some(told) = self.0.get_mut(bucket as usize) else { return };
+        for (told, (key, meta)) in told.iter_mut().zip(present) {
+            if is_news(*told, meta, view)
+                && let Some(record) = record(key, meta, view)
+            {
+                *told = (key, meta);
+                records.push(record);
+            }
+        }
+    }
+
+    /// Where another connection was told of than stands there now, tells that it is no more.
+    fn forget_other(
+        &mut self,
+        bucket: u32,
+        way: usize,
+        present: Told,
+        view: &View<'_>,
+        records: &mut Vec<Record>,
+    ) {
+        let Some(told) = self.0.get_mut(bucket as usize).and_then(|told| told.get_mut(way)) else { return };
+        let (key, meta) = *told;
+        if meta == Meta::FREE || is_same(*told, present) {
+            return;
+        }
+        *told = (Key::default(), Meta::FREE);
+        // What is due is due there too. Of a real server that is gone, each router forgets the connections by itself.
+        if view.clock.timeouts.remaining(meta, view.clock.now) == 0 {
+            return;
+        }
+        let Some(server) = Server::of_entry(view.table, key, meta) else { return };
+        records.push(Record { client: key.client(), server, condition: None });
+        self.repeat_others(bucket, key.client(), meta, view, records);
+    }
+
+    /// The connection that went may have come back in its other bucket, and have been told of there already: it is told
+    /// again, after the removal.
+    fn repeat_others(
+        &self,
+        bucket: u32,
+        client: Client,
+        gone: Meta,
+        view: &View<'_>,
+        records: &mut Vec<Record>,
+    ) {
+        let protocol = if gone.is_udp() { IPPROTO_UDP } else { IPPROTO_TCP };
+        let buckets = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        let Places { first, second } = Places::of(client, protocol, &view.table.hash_key(), buckets);
+        let other = if first == bucket { second } else { first };
+        for (key, meta) in self.0.get(other as usize).into_iter().flatten() {
+            if *meta != Meta::FREE && key.client() == client && meta.is_udp() == gone.is_udp() {
+                records.extend(record(*key, *meta, view));
+            }
+        }
+    }
+}
+
+/// Whether an entry is the connection that was told of.
+fn is_same((key, meta): Told, (present_key, present): Told) -> bool {
+    present != Meta::FREE
+        && key == present_key
+        && meta.is_udp() == present.is_udp()
+        && meta.generation() == present.generation()
+}
+
+/// Whether an entry says something that the peer must hear. `told` is of the same connection, or nothing.
+fn is_news((_, told): Told, present: Meta, view: &View<'_>) -> bool {
+    if present == Meta::FREE {
+        return false;
+    }
+    if told == Meta::FREE {
+        return is_worth_telling(present, view.half_open);
+    }
+    // Its last use moves on all the time. The peer may take it for older than it is, but not by so much that it could
+    // forget it.
+    let moved = present.seen().since(told.seen());
+    let lifetime = view.clock.timeouts.0.get(usize::from(present.state_number())).copied().unwrap_or(0);
+    present.state() != told.state()
+        || present.is_confirmed() != told.is_confirmed() && present.is_udp()
+        || moved > lifetime / 8
+}
+
+/// Whether a connection that the peer does not know is of any use to it.
+fn is_worth_telling(meta: Meta, half_open: bool) -> bool {
+    match meta.state() {
+        // Over before the peer heard of it.
+        ConnState::Close | ConnState::TimeWait => false,
+        ConnState::None | ConnState::SynRecv | ConnState::SynSent | ConnState::SynAck => half_open,
+        ConnState::Udp => half_open || meta.is_confirmed(),
+        ConnState::Established
+        | ConnState::FinWait
+        | ConnState::CloseWait
+        | ConnState::LastAck
+        | ConnState::Listen => true,
+    }
+}
+
+/// What the peer hears of an entry; `None` where its real server is gone.
+fn record(key: Key, meta: Meta, view: &View<'_>) -> Option<Record> {
+    let server = Server::of_entry(view.table, key, meta)?;
+    Some(Record { client: key.client(), server, condition: Some(Condition::of(meta, view.clock)) })
+}
