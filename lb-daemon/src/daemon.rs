@@ -31,7 +31,7 @@ use crate::{
         reload::{floating, targets},
         watchdog::Watchdog,
     },
-    ha, health, netlink,
+    ha, health, netlink, sync,
 };
 
 /// Exit code for a configuration that is not valid.
@@ -76,6 +76,7 @@ fn mebibytes(bytes: usize) -> f64 {
 async fn operate(config_path: &Path, config: Config, listener: UnixListener, signals: Signals) -> Result<()> {
     let socket_file = SocketFile(config.daemon.socket.clone());
     let heartbeat = ha::driver::bind(config.peer.clone())?;
+    let copy = sync::driver::bind(config.peer.as_ref())?;
     let (targets, wanted) = watch::channel(targets(&config));
     let watcher = netlink::watch(wanted).await.context("cannot watch the network")?;
     let topology = watcher.topology.clone();
@@ -93,6 +94,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
     );
     let resume = datapath.installed()?.role == lb_common::RouterRole::Active;
     let pair = heartbeat.start(config.router.name.clone(), config.hash(), resume)?;
+    let sync = copy.start(table, pair.role.clone())?;
     let settle = config.peer.as_ref().map_or(Duration::ZERO, |peer| peer.interval * SETTLE_INTERVALS);
     let limits = datapath.limits();
     let (report, reports) = mpsc::channel(64);
@@ -102,6 +104,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         config,
         datapath: Box::new(datapath),
         pair,
+        sync,
         checkers: health::Checkers::new(report),
         reports,
         announcer: announce::start(settle),

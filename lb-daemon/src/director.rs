@@ -44,6 +44,7 @@ use crate::{
     ha::{Role, driver::Handle as Pair},
     health::{Checkers, Report},
     plan::{Override, RealId},
+    sync::driver::Handle as Sync,
     tables::Tables,
     topology::{Link, Topology},
 };
@@ -63,6 +64,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Pair.
     pub pair: Pair,
+    /// The copy of connections.
+    pub sync: Sync,
     /// Health checks and what they report.
     pub checkers: Checkers,
     /// Reports of the health checks.
@@ -147,6 +150,8 @@ impl Director {
         tokio::pin!(stop);
         let mut role = self.parts.pair.role.clone();
         let mut reannounce = self.parts.pair.reannounce.clone();
+        let mut in_sync = self.parts.sync.in_sync.clone();
+        in_sync.mark_changed();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -163,6 +168,7 @@ impl Director {
                     let state = role.borrow_and_update().clone();
                     self.take_role(&state).await;
                 }
+                Ok(()) = in_sync.changed() => self.parts.pair.in_sync(*in_sync.borrow_and_update()),
                 Ok(()) = reannounce.changed() => self.announce(),
                 changed = self.parts.topology.changed() => {
                     if changed.is_err() {

@@ -6,6 +6,7 @@
 //!
 //! `docs/sync.md` is the specification of what stands here.
 
+pub mod driver;
 pub mod receiver;
 pub mod record;
 pub mod secure;

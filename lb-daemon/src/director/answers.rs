@@ -42,7 +42,7 @@ impl Director {
     fn status(&self) -> Result<Status, ApiError> {
         // A copy: to hold the borrow while the pair is asked below would hold up the heartbeat.
         let role = self.parts.pair.role.borrow().clone();
-        let pair = self.parts.pair.warnings();
+        let pair = self.parts.pair.warnings().into_iter().chain(self.parts.sync.warnings());
         let trouble: Vec<String> =
             self.trouble.lines().chain(self.parts.announcer.warnings()).chain(pair).collect();
         let counters = self.counters()?;
@@ -50,6 +50,7 @@ impl Director {
             config: &self.parts.config,
             role: (role.role.name(), &role.reason, Instant::now().duration_since(role.since).as_secs()),
             peer: self.parts.config.peer.as_ref().map(|_| self.parts.pair.status()),
+            sync: self.parts.config.peer.as_ref().map(|_| self.parts.sync.status()),
             modes: self.parts.datapath.attach_modes(),
             topology: &self.parts.topology.borrow(),
             health: &self.health,

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use lb_common::{IPPROTO_TCP, Method, RealCounters};
 
 use crate::{
-    api::types::{AddressStatus, InterfaceStatus, PeerStatus, RealStatus, ServiceStatus, Status, Totals},
+    api::types::{
+        AddressStatus, InterfaceStatus, PeerStatus, RealStatus, ServiceStatus, Status, SyncStatus, Totals,
+    },
     config::{Config, Real, Service},
     connections::Counts,
     director::{rates::Estimator, reload::floating, servers::real_id},
@@ -22,6 +24,8 @@ pub struct Facts<'a> {
     pub role: (&'a str, &'a str, u64),
     /// The pair.
     pub peer: Option<PeerStatus>,
+    /// How connections are copied.
+    pub sync: Option<SyncStatus>,
     /// How the program is attached, by interface.
     pub modes: BTreeMap<String, &'static str>,
     /// The network.
@@ -52,6 +56,7 @@ pub fn build(facts: &Facts<'_>) -> Status {
         reason: reason.to_owned(),
         since_secs,
         peer: facts.peer.clone(),
+        sync: facts.sync.clone(),
         interfaces: facts
             .modes
             .iter()

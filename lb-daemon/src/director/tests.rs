@@ -24,7 +24,7 @@ use crate::{
     connections,
     datapath::{FlowTable as _, memory::MemoryDatapath},
     director::command::DirectorHandle,
-    ha,
+    ha, sync,
     topology::NextHop,
 };
 
@@ -63,12 +63,15 @@ impl Idle {
         let (wanted, targets) = watch::channel(targets(&config));
         let (topology, seen) = watch::channel(network(&config));
         let (handle, commands) = DirectorHandle::channel();
+        let pair = ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, false).unwrap();
+        let sync = sync::driver::bind(None).unwrap().start(datapath.flow_table(), pair.role.clone()).unwrap();
         let director = Director::new(Parts {
             config_path: file.to_owned(),
             limits: config.limits,
             config,
             datapath: Box::new(datapath.clone()),
-            pair: ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, false).unwrap(),
+            sync,
+            pair,
             checkers: Checkers::new(unheard),
             reports: heard,
             announcer: announce::start(Duration::ZERO),

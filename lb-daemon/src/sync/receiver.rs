@@ -175,8 +175,14 @@ impl Receiver {
         self.percent
     }
 
-    /// What has become of the records.
-    pub const fn counts(&self) -> &Counts {
+    /// What has become of the records since the counts were taken last.
+    pub fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// What has become of the records, without taking it.
+    #[cfg(test)]
+    pub(super) const fn counts(&self) -> &Counts {
         &self.counts
     }
 }

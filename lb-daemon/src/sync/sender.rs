@@ -68,8 +68,6 @@ pub struct Progress {
     pub behind: Option<Duration>,
     /// Records that it has not acknowledged.
     pub unacknowledged: usize,
-    /// Records told since the start.
-    pub sent: u64,
 }
 
 impl Sender {
@@ -157,8 +155,12 @@ impl Sender {
             in_sync: behind.is_some_and(|behind| behind < BEHIND),
             behind,
             unacknowledged: self.window.records(),
-            sent: self.sent,
         }
+    }
+
+    /// Records told since this was asked last.
+    pub const fn take_sent(&mut self) -> u64 {
+        std::mem::replace(&mut self.sent, 0)
     }
 
     fn make(&mut self, records: Vec<Record>, is_last: bool, now: Instant) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lb_daemon::api::types::{
     AddressStatus, Connection, InterfaceStatus, PathStatus, PeerStatus, Rates, RealStatus, ReasonCount,
-    ServiceStatus, Stats, Status, Totals, Transition,
+    ServiceStatus, Stats, Status, SyncStatus, Totals, Transition,
 };
 
 /// An active router with a peer, two services and all that can be wrong.
@@ -16,6 +16,14 @@ pub(crate) fn pair() -> Status {
         reason: "nothing heard from lb2 for 1 s".to_owned(),
         since_secs: 7500,
         peer: Some(peer()),
+        sync: Some(SyncStatus {
+            state: "sending".to_owned(),
+            in_sync: true,
+            progress_percent: Some(100),
+            behind_ms: Some(57),
+            sent: 1234,
+            ..SyncStatus::default()
+        }),
         interfaces: vec![interface("eth0", "native"), interface("eth1", "generic")],
         addresses: vec![address("10.9.9.9/32", "eth0", true), address("10.0.1.254/24", "eth1", false)],
         services: vec![web(), dns()],
@@ -35,6 +43,7 @@ pub(crate) fn alone() -> Status {
         reason: "no peer is configured".to_owned(),
         since_secs: 3,
         peer: None,
+        sync: None,
         interfaces: vec![interface("eth0", "native")],
         addresses: vec![],
         services: vec![],

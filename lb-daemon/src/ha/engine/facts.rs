@@ -64,7 +64,7 @@ impl Engine {
         let Failback::Auto { delay } = self.settings.failback else { return false };
         let outranks = self.peer.said.as_ref().is_some_and(|heartbeat| self.rank() > rank_of(heartbeat));
         let long = self.peer.active_from.is_some_and(|from| now.saturating_duration_since(from) >= delay);
-        self.state == State::Standby && !self.held && outranks && long
+        self.state == State::Standby && !self.held && self.in_sync && outranks && long
     }
 
     /// Time from this heartbeat to the next: faster while an answer of the peer decides something.

@@ -165,6 +165,11 @@ impl Pair {
         }
     }
 
+    /// Records that were told since this was asked last.
+    pub(super) const fn sent(&mut self) -> u64 {
+        self.sender.take_sent()
+    }
+
     pub(super) fn progress(&self) -> Progress {
         self.sender.progress(self.now)
     }
