@@ -7,7 +7,7 @@ use core::{
 
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use lb_common::{
-    FlowKey, Method, Real, RealState,
+    FlowKey, IPPROTO_TCP, IPPROTO_UDP, Method, Real, RealState,
     flow_table::{
         self, Bucket, Client, Found, Key, Meta, Places, Rank, RawBucket, Refusal, Stamp, Standing, WAYS,
     },
@@ -104,7 +104,7 @@ pub(crate) fn insert(
     let Some(places) = places(client, protocol) else { return Err(Refusal::Full) };
     match flow_insert(packed(&places), Key::new(client, index as u16).word(), meta.word(), now.number()) {
         INSERTED => {
-            changes::mark_places(&places);
+            changes::mark(Key::new(client, index as u16), protocol);
             Ok(())
         }
         RIVAL => Err(Refusal::Rival),
@@ -214,6 +214,14 @@ impl Connection {
     pub(crate) fn remove(&self) {
         // Where it has changed meanwhile, it lives.
         self.bucket.exchange(self.way, self.meta, Meta::FREE);
+        self.mark();
+    }
+
+    /// Tells whoever copies the table to the peer that the entry has changed.
+    #[inline(always)]
+    fn mark(&self) {
+        let protocol = if self.meta.is_udp() { IPPROTO_UDP } else { IPPROTO_TCP };
+        changes::mark(self.bucket.key(self.way), protocol);
     }
 
     /// Notes a packet at `now`: the state moves on by `next`, and the client's packets come from last hop `hop`.
@@ -239,6 +247,9 @@ impl Connection {
             }
             let changed = meta.used(state, now).with_hop(hop);
             if self.bucket.exchange(self.way, meta, changed) {
+                if state as u8 != meta.state_number() || meta.is_udp() && !meta.is_confirmed() {
+                    self.mark();
+                }
                 return;
             }
             // Another packet of the connection was faster.
