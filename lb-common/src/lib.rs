@@ -35,7 +35,7 @@ pub use flow_key::FlowKey;
 pub use hop::PeerHop;
 #[cfg(not(target_arch = "bpf"))]
 pub use last_hop::SharedHop;
-pub use last_hop::{FROM_PEER, LAST_HOPS, LastHop, mac_number};
+pub use last_hop::{LAST_HOPS, LastHop, mac_number};
 pub use overflow::OVERFLOWS;
 pub use real::{Method, Real, RealKey, RealState};
 pub use reason::{Reason, Verdict};

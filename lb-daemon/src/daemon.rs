@@ -31,7 +31,8 @@ use crate::{
         reload::{floating, targets},
         watchdog::Watchdog,
     },
-    ha, health, netlink, sync,
+    ha, health, netlink,
+    sync::{self, segments::Segments},
 };
 
 /// Exit code for a configuration that is not valid.
@@ -94,7 +95,8 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
     );
     let resume = datapath.installed()?.role == lb_common::RouterRole::Active;
     let pair = heartbeat.start(config.router.name.clone(), config.hash(), resume)?;
-    let sync = copy.start(table, pair.role.clone())?;
+    let (segments, known) = watch::channel(Segments::new(&config, &links));
+    let sync = copy.start(table, pair.role.clone(), known)?;
     let settle = config.peer.as_ref().map_or(Duration::ZERO, |peer| peer.interval * SETTLE_INTERVALS);
     let limits = datapath.limits();
     let (report, reports) = mpsc::channel(64);
@@ -105,6 +107,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         datapath: Box::new(datapath),
         pair,
         sync,
+        segments,
         checkers: health::Checkers::new(report),
         reports,
         announcer: announce::start(settle),

@@ -44,7 +44,7 @@ use crate::{
     ha::{Role, driver::Handle as Pair},
     health::{Checkers, Report},
     plan::{Override, RealId},
-    sync::driver::Handle as Sync,
+    sync::{driver::Handle as Sync, segments::Segments},
     tables::Tables,
     topology::{Link, Topology},
 };
@@ -66,6 +66,8 @@ pub struct Parts {
     pub pair: Pair,
     /// The copy of connections.
     pub sync: Sync,
+    /// Where it learns which segments the virtual addresses stand on.
+    pub segments: watch::Sender<Segments>,
     /// Health checks and what they report.
     pub checkers: Checkers,
     /// Reports of the health checks.
@@ -206,6 +208,7 @@ impl Director {
             )));
         }
         self.replan();
+        self.tell_segments();
         // What was announced while a link was down was lost, and a new MAC address is known to nobody.
         if links != self.links {
             self.links = links;
@@ -229,8 +232,18 @@ impl Director {
     /// Hands the configuration in force to those who follow it.
     fn apply_config(&mut self) {
         self.apply_checks();
+        self.tell_segments();
         self.parts.targets.send_if_modified(|current| {
             let wanted = targets(&self.parts.config);
+            let changed = *current != wanted;
+            *current = wanted;
+            changed
+        });
+    }
+
+    fn tell_segments(&self) {
+        let wanted = Segments::new(&self.parts.config, &self.parts.topology.borrow().links);
+        self.parts.segments.send_if_modified(|current| {
             let changed = *current != wanted;
             *current = wanted;
             changed

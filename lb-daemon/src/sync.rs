@@ -10,6 +10,7 @@ pub mod driver;
 pub mod receiver;
 pub mod record;
 pub mod secure;
+pub mod segments;
 pub mod sender;
 pub mod wire;
 

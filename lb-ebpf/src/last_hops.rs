@@ -1,10 +1,11 @@
 //! The table of last hops: a flow has room for a number, not for two MAC addresses and an interface.
 //!
-//! Entries are added here and freed by the daemon, once no flow names them.
+//! Entries are added here, and by the daemon for flows that the peer tells of, and freed by the daemon, once no flow names
+//! them.
 
 use core::intrinsics::{AtomicOrdering, atomic_cxchg};
 
-use lb_common::{FROM_PEER, LAST_HOPS as COUNT, LastHop};
+use lb_common::{LAST_HOPS as COUNT, LastHop};
 
 use crate::maps::{HASH_KEY, LAST_HOPS};
 
@@ -27,8 +28,8 @@ pub(crate) fn number_of(hop: &LastHop) -> u16 {
     let start = hop.start(key.0[0]);
     for probe in 0..PROBES {
         let index = (start + probe) & (COUNT - 1);
-        // Number 0 says that there is none, the last one that the peer told of the flow.
-        if index == 0 || index == FROM_PEER as usize {
+        // Number 0 says that there is none.
+        if index == 0 {
             continue;
         }
         let Some(entry) = LAST_HOPS.get_ptr_mut(index as u32) else { return 0 };

@@ -64,13 +64,19 @@ impl Idle {
         let (topology, seen) = watch::channel(network(&config));
         let (handle, commands) = DirectorHandle::channel();
         let pair = ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, false).unwrap();
-        let sync = sync::driver::bind(None).unwrap().start(datapath.flow_table(), pair.role.clone()).unwrap();
+        let segments = watch::Sender::default();
+        let sync = sync::driver::bind(None)
+            .unwrap()
+            .start(datapath.flow_table(), pair.role.clone(), segments.subscribe())
+            .unwrap();
+
         let director = Director::new(Parts {
             config_path: file.to_owned(),
             limits: config.limits,
             config,
             datapath: Box::new(datapath.clone()),
             sync,
+            segments,
             pair,
             checkers: Checkers::new(unheard),
             reports: heard,

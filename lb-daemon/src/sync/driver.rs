@@ -24,7 +24,7 @@ use self::{
     accept::Caller,
     status::{Phase, State},
 };
-use super::secure::Psk;
+use super::{secure::Psk, segments::Segments};
 use crate::{
     api::types::SyncStatus,
     config::{self, ConnectionSync, HeartbeatPath},
@@ -110,6 +110,7 @@ struct Router {
     paths: Vec<HeartbeatPath>,
     psk: Psk,
     table: Arc<dyn FlowTable>,
+    segments: watch::Receiver<Segments>,
     shared: Arc<Shared>,
 }
 
@@ -145,11 +146,16 @@ fn listen(local: Ipv4Addr, port: u16) -> Result<TcpListener, Error> {
 }
 
 impl Bound {
-    /// Starts copying from or to `table`, as `role` says. Must be called within a tokio runtime.
+    /// Starts copying from or to `table`, as `role` says; `segments` are those that the virtual addresses stand on. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// When there is no random number to be had.
-    pub fn start(self, table: Arc<dyn FlowTable>, role: watch::Receiver<RoleState>) -> Result<Handle, Error> {
+    pub fn start(
+        self,
+        table: Arc<dyn FlowTable>,
+        role: watch::Receiver<RoleState>,
+        segments: watch::Receiver<Segments>,
+    ) -> Result<Handle, Error> {
         let Self { peer, listeners } = self;
         let first = if peer.is_some() { Phase::Waiting } else { Phase::Off };
         let (told, in_sync) = watch::channel(first.is_in_sync());
@@ -169,6 +175,7 @@ impl Bound {
             paths: peer.paths,
             psk,
             table,
+            segments,
             shared: Arc::clone(&shared),
         };
         tasks.push(tokio::spawn(run(router, Inputs { callers, role })));

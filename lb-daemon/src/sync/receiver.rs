@@ -1,9 +1,9 @@
 //! The engine of the standby router: what it makes of the batches of the active one. It has no I/O and no clock.
 //!
 //! An entry belongs to the router that used its connection last. What the peer tells replaces what is older here, whoever
-//! made it, and nothing that was used here since; what the peer takes back goes only where it is still the peer's. The last
-//! hop [`FROM_PEER`](lb_common::FROM_PEER) in an entry says that it is: the program puts another one there with the client's
-//! first packet.
+//! made it, and nothing that was used here since; what the peer takes back goes only where it is still the peer's. An
+//! entry says whether it is ([`Meta::is_peers`](lb_common::flow_table::Meta::is_peers)); the first packet that the program writes
+//! down there makes it this router's.
 
 mod apply;
 mod listed;
@@ -12,7 +12,10 @@ mod servers;
 use std::collections::BTreeMap;
 
 use self::{apply::Apply, listed::Listed, servers::Servers};
-use super::wire::{Batch, Place};
+use super::{
+    segments::Segments,
+    wire::{Batch, Place},
+};
 use crate::datapath::{Clock, FlowTable};
 
 pub use apply::Refusal;
@@ -115,12 +118,18 @@ impl Receiver {
     ///
     /// # Errors
     /// When it is not the next one; nothing has been applied then.
-    pub fn apply(&mut self, batch: &Batch, table: &dyn FlowTable, clock: &Clock) -> Result<(), Violation> {
+    pub fn apply(
+        &mut self,
+        batch: &Batch,
+        table: &dyn FlowTable,
+        clock: &Clock,
+        segments: &Segments,
+    ) -> Result<(), Violation> {
         let expected = self.position + 1;
         if batch.sequence != expected {
             return Err(Violation::Gap { got: batch.sequence, expected });
         }
-        let mut apply = Apply::new(table, clock, &mut self.servers);
+        let mut apply = Apply::new(table, clock, segments, &mut self.servers);
         for record in &batch.records {
             self.counts.received += 1;
             match apply.record(record, batch.held_ms) {

@@ -3,14 +3,14 @@
 
 use bytes::{Buf, BufMut};
 use lb_common::{
-    ConnState, FROM_PEER, IPPROTO_TCP, IPPROTO_UDP, Method, Real, RealState,
+    ConnState, IPPROTO_TCP, IPPROTO_UDP, Method, Real, RealState,
     flow_table::{Client, Key, Meta, STAMP_SHIFT},
 };
 
 use crate::datapath::{Clock, FlowTable};
 
 /// Bytes of a record.
-pub const LEN: usize = 24;
+pub const LEN: usize = 30;
 
 /// The state, as its number.
 const STATE: u8 = 0x0f;
@@ -60,6 +60,9 @@ pub struct Record {
     pub server: Server,
     /// What the flow is like; `None` where it is no more.
     pub condition: Option<Condition>,
+    /// MAC address of the neighbour that the client's packets come from, on the segment of the virtual address; all zero
+    /// where that is not known.
+    pub neighbour: [u8; 6],
 }
 
 impl Server {
@@ -106,10 +109,10 @@ impl Condition {
         }
     }
 
-    /// The entry, in no phase yet, of a flow like this with a real server of this generation.
-    pub fn entry(&self, protocol: u8, generation: u32, clock: &Clock) -> Meta {
+    /// The entry, in no phase yet, of a flow of the peer like this with a real server of this generation.
+    pub fn entry(&self, protocol: u8, generation: u32, hop: u16, clock: &Clock) -> Meta {
         let seen = clock.before(self.age_ms);
-        let meta = Meta::new(protocol, self.state, seen, generation, FROM_PEER);
+        let meta = Meta::new(protocol, self.state, seen, generation, hop).of_peer();
         if self.confirmed { meta.used(self.state, seen) } else { meta }
     }
 
@@ -138,6 +141,7 @@ impl Record {
         out.put_slice(&address);
         out.put_u16(port);
         out.put_u32(self.condition.map_or(0, |condition| condition.age_ms));
+        out.put_slice(&self.neighbour);
     }
 
     /// Takes one; `None` where there is none, or it is none of this version.
@@ -151,6 +155,8 @@ impl Record {
         let (virtual_address, virtual_port) = endpoint(from);
         let (address, port) = endpoint(from);
         let age_ms = from.get_u32();
+        let mut neighbour = [0; 6];
+        from.copy_to_slice(&mut neighbour);
         let protocol = if flags & UDP == 0 { IPPROTO_TCP } else { IPPROTO_UDP };
         let condition = if flags & REMOVED == 0 {
             let state = ConnState::from_u8(flags & STATE)?;
@@ -162,6 +168,7 @@ impl Record {
             client: Client::new(client, client_port),
             server: Server { protocol, virtual_address, virtual_port, address, port, method },
             condition,
+            neighbour,
         })
     }
 }
@@ -204,14 +211,14 @@ mod tests {
         fn an_entry_gets_old_alike_on_both_routers(age in 0_u32..100_000_000, hz in prop::sample::select(vec![100, 250, 1000])) {
             let clock = Clock { now: Stamp::new(77), hz, ..Clock::default() };
             let told = Condition { state: ConnState::Established, confirmed: true, age_ms: age };
-            let meta = told.entry(IPPROTO_TCP, 7, &clock).in_phase(Phase::Live);
+            let meta = told.entry(IPPROTO_TCP, 7, 4, &clock).in_phase(Phase::Live);
             let kept = Condition::of(meta, &clock);
             let unit = 32 * 1000 / hz;
             prop_assert!((age.saturating_sub(1)..=age + unit).contains(&kept.age_ms), "{} of {}", kept.age_ms, age);
             // Told back and forth it stays the same.
-            prop_assert_eq!(kept.entry(IPPROTO_TCP, 7, &clock).in_phase(Phase::Live), meta);
+            prop_assert_eq!(kept.entry(IPPROTO_TCP, 7, 4, &clock).in_phase(Phase::Live), meta);
             prop_assert_eq!(kept, Condition { age_ms: kept.age_ms, ..told });
-            prop_assert_eq!(meta.hop(), FROM_PEER);
+            prop_assert!(meta.is_peers() && meta.hop() == 4);
         }
     }
 
@@ -234,8 +241,8 @@ mod tests {
         let condition = (prop::sample::select(&ConnState::ALL), any::<bool>(), any::<u32>())
             .prop_map(|(state, confirmed, age_ms)| Condition { state, confirmed, age_ms });
         let kinds = (prop::bool::ANY, prop::bool::ANY);
-        (address(), address(), address(), kinds, prop::option::of(condition)).prop_map(
-            |(client, service, real, (udp, nat), condition)| Record {
+        (address(), address(), address(), kinds, prop::option::of(condition), any::<[u8; 6]>()).prop_map(
+            |(client, service, real, (udp, nat), condition, neighbour)| Record {
                 client: Client::new(client.0, client.1),
                 server: Server {
                     protocol: if udp { IPPROTO_UDP } else { IPPROTO_TCP },
@@ -246,6 +253,7 @@ mod tests {
                     method: if nat { Method::Nat } else { Method::Direct },
                 },
                 condition,
+                neighbour,
             },
         )
     }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use self::{scan::Scan, shadow::Shadow, window::Window};
 use super::{
     record::Record,
+    segments::Segments,
     wire::{Batch, MAX_RECORDS, Place},
 };
 use crate::datapath::{Clock, FlowTable};
@@ -118,12 +119,12 @@ impl Sender {
     }
 
     /// Looks at a part of the table.
-    pub fn step(&mut self, table: &dyn FlowTable, clock: &Clock, now: Instant) -> Next {
+    pub fn step(&mut self, table: &dyn FlowTable, clock: &Clock, segments: &Segments, now: Instant) -> Next {
         if !self.window.has_room() {
             return Next::At(now + PACE);
         }
         let mut records = Vec::new();
-        let view = shadow::View { table, clock, half_open: self.half_open };
+        let view = shadow::View { table, clock, segments, half_open: self.half_open };
         let (shadow, room) = (&mut self.shadow, MAX_RECORDS - shadow::MOST);
         let mut look = |bucket| {
             shadow.compare(bucket, &view, &mut records);

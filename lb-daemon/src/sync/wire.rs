@@ -3,7 +3,7 @@
 //! ```text
 //!  hello    1 | incarnation 8 | session 8 | position 8
 //!  welcome  2 | incarnation 8 | session 8 | position 8
-//!  batch    3 | flags 1 | progress 1 | sequence 8 | held 4 | count 2 | count records of 24
+//!  batch    3 | flags 1 | progress 1 | sequence 8 | held 4 | count 2 | count records of 30
 //!  ack      4 | position 8
 //! ```
 
@@ -14,7 +14,7 @@ use super::record::{self, Record};
 /// Version of the messages and of the records in them. Both routers must speak the same one.
 pub const VERSION: u8 = 1;
 /// Records of a batch at most: a batch fits into one frame of the encrypted stream.
-pub const MAX_RECORDS: usize = 2048;
+pub const MAX_RECORDS: usize = 2000;
 /// Bytes of a batch before its records.
 const BATCH: usize = 17;
 /// Longest message, in bytes.

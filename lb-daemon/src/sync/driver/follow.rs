@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     config::HeartbeatPath,
-    datapath::FlowTable,
     ha::Role,
     sync::{
         receiver::Receiver,
@@ -72,7 +71,7 @@ async fn follow(router: &Router, path: &HeartbeatPath, receiver: &mut Receiver) 
                 let Message::Batch(batch) = message? else {
                     return Err(Lost::Protocol("the peer sends what only a standby router sends".to_owned()));
                 };
-                apply(receiver, &batch, table).await?;
+                apply(router, receiver, &batch).await?;
                 link.send(Message::Ack(batch.sequence))?;
                 silence = Instant::now() + SILENCE;
             }
@@ -86,9 +85,12 @@ async fn follow(router: &Router, path: &HeartbeatPath, receiver: &mut Receiver) 
     }
 }
 
-async fn apply(receiver: &mut Receiver, batch: &Batch, table: &dyn FlowTable) -> Result<(), Lost> {
+async fn apply(router: &Router, receiver: &mut Receiver, batch: &Batch) -> Result<(), Lost> {
+    let table = router.table.as_ref();
+    let segments = router.segments.borrow().clone();
     let clock = table.clock().map_err(|error| Lost::Protocol(error.to_string()))?;
-    receiver.apply(batch, table, &clock).map_err(|violation| Lost::Protocol(violation.to_string()))?;
+    let applied = receiver.apply(batch, table, &clock, &segments);
+    applied.map_err(|violation| Lost::Protocol(violation.to_string()))?;
     while receiver.clean(table) {
         // Others have their turn, however large the table is.
         yield_now().await;

@@ -113,9 +113,10 @@ impl Service {
         let (Some(sender), Some(link)) = (&mut self.sender, &self.link) else { return Ok(()) };
         let table = router.table.as_ref();
         let clock = table.clock().map_err(|error| Lost::Protocol(error.to_string()))?;
+        let segments = router.segments.borrow().clone();
         self.next = Some(now());
         for _ in 0..STEPS {
-            let next = sender.step(table, &clock, now());
+            let next = sender.step(table, &clock, &segments, now());
             while let Some(batch) = sender.poll_transmit(now()) {
                 link.send(Message::Batch(batch))?;
             }

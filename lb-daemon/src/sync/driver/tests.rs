@@ -28,7 +28,10 @@ fn a_router_without_a_peer_or_that_copies_nothing_is_in_sync() {
         let off = ConnectionSync { enabled: false, ..settings() };
         for peer in [None, Some(Peer { sync: off, ..peer(ALPHA, BETA, b"key") })] {
             let (_role, role) = watch::channel(state(Role::Standby));
-            let handle = bind(peer.as_ref()).unwrap().start(Arc::new(Table::new(4)), role).unwrap();
+            let handle = bind(peer.as_ref())
+                .unwrap()
+                .start(Arc::new(Table::new(4)), role, watch::channel(Segments::default()).1)
+                .unwrap();
             assert!(*handle.in_sync.borrow());
             assert_eq!((handle.status().state, handle.warnings()), ("off".to_owned(), vec![]));
         }
@@ -157,7 +160,10 @@ fn start(table: &Arc<Table>, local: [u8; 4], remote: [u8; 4], role: Role) -> Run
 
 fn start_with(table: &Arc<Table>, peer: Peer, role: Role) -> Running {
     let (told, role) = watch::channel(state(role));
-    let handle = bind(Some(&peer)).unwrap().start(Arc::clone(table) as Arc<dyn FlowTable>, role).unwrap();
+    let handle = bind(Some(&peer))
+        .unwrap()
+        .start(Arc::clone(table) as Arc<dyn FlowTable>, role, watch::channel(Segments::default()).1)
+        .unwrap();
     Running { handle, role: told }
 }
 

@@ -1,14 +1,20 @@
 //! One record becomes a change of the flow table, under the rules that packets change it by.
 
 use lb_common::{
-    FROM_PEER, IPPROTO_TCP, IPPROTO_UDP,
-    flow_table::{self, Bucket as _, Client, Key, Meta, Places, Rank, Shared, Standing, WAYS, insert, worst},
+    IPPROTO_TCP, IPPROTO_UDP,
+    flow_table::{
+        self, Bucket as _, Client, HashKey, Key, Meta, Places, Rank, Shared, Standing, WAYS, insert, worst,
+    },
 };
 
 use super::{listed::Place, servers::Servers};
 use crate::{
     datapath::{Clock, FlowTable},
-    sync::record::{Condition, Record, Server},
+    last_hops,
+    sync::{
+        record::{Condition, Record, Server},
+        segments::Segments,
+    },
 };
 
 /// Times that a record is tried when a packet changes the same entry.
@@ -33,6 +39,7 @@ pub enum Refusal {
 pub(super) struct Apply<'a> {
     table: &'a dyn FlowTable,
     clock: &'a Clock,
+    segments: &'a Segments,
     servers: &'a mut Servers,
 }
 
@@ -64,8 +71,13 @@ impl Refusal {
 }
 
 impl<'a> Apply<'a> {
-    pub(super) fn new(table: &'a dyn FlowTable, clock: &'a Clock, servers: &'a mut Servers) -> Self {
-        Self { table, clock, servers }
+    pub(super) fn new(
+        table: &'a dyn FlowTable,
+        clock: &'a Clock,
+        segments: &'a Segments,
+        servers: &'a mut Servers,
+    ) -> Self {
+        Self { table, clock, segments, servers }
     }
 
     /// Applies a record whose age was taken `held_ms` milliseconds ago. Where it stands then; `None` where it was to go.
@@ -73,13 +85,15 @@ impl<'a> Apply<'a> {
     /// # Errors
     /// [`Refusal`].
     pub(super) fn record(&mut self, record: &Record, held_ms: u32) -> Result<Option<Place>, Refusal> {
-        let Record { client, server, condition } = *record;
+        let Record { client, server, condition, neighbour } = *record;
         let buckets = self.buckets(client, server.protocol).ok_or(Refusal::TableFull)?;
         let Some(condition) = condition.map(|condition| condition.after(held_ms)) else {
             return self.remove(&buckets, client, &server).map(|()| None);
         };
         let (slot, generation) = self.servers.slot(&server, self.table).ok_or(Refusal::UnknownServer)?;
-        let (key, meta) = (Key::new(client, slot), condition.entry(server.protocol, generation, self.clock));
+        let hop = self.hop(&server, neighbour);
+        let (key, meta) =
+            (Key::new(client, slot), condition.entry(server.protocol, generation, hop, self.clock));
         if self.clock.timeouts.remaining(meta, self.clock.now) == 0 {
             // What was told of it before may live longer.
             self.remove(&buckets, client, &server)?;
@@ -134,7 +148,7 @@ impl<'a> Apply<'a> {
         let entries = self.entries(buckets, client, server.protocol);
         let Some(entry) = entries.into_iter().find(|entry| entry.server == *server) else { return Ok(()) };
         let gone = |bucket: &&Shared| bucket.exchange(entry.place % WAYS, entry.meta, Meta::FREE);
-        let is_peers = entry.meta.hop() == FROM_PEER;
+        let is_peers = entry.meta.is_peers();
         // One that has changed has been used here.
         if is_peers && buckets.of(entry.place).filter(gone).is_some() {
             Ok(())
@@ -149,16 +163,18 @@ impl<'a> Apply<'a> {
         let is_due = self.clock.timeouts.remaining(entry.meta, self.clock.now) == 0;
         let age = self.clock.now.since(entry.meta.seen());
         let told = self.clock.now.since(self.clock.before(condition.age_ms));
-        is_due || entry.meta.hop() == FROM_PEER || told <= age
+        is_due || entry.meta.is_peers() || told <= age
     }
 
     /// The later one of two uses of the same connection, as the peer tells of it: replies may have passed here since.
     fn later(&self, here: Meta, told: Meta) -> Meta {
         let now = self.clock.now;
+        // Of two numbers for the way back, one that is known.
+        let told = if told.hop() == 0 { told.with_hop(here.hop()).of_peer() } else { told };
         if now.since(here.seen()) >= now.since(told.seen()) {
             told.in_phase(flow_table::Phase::Live)
         } else {
-            here.used(told.state(), here.seen()).with_hop(FROM_PEER)
+            here.used(told.state(), here.seen()).with_hop(told.hop()).of_peer()
         }
     }
 
@@ -197,6 +213,13 @@ impl<'a> Apply<'a> {
             Server::of_entry(self.table, key, meta).map(|server| Entry { place, key, meta, server })
         })
         .collect()
+    }
+
+    /// The number of the neighbour that the client's packets come from; 0 where it is not known.
+    fn hop(&self, server: &Server, neighbour: [u8; 6]) -> u16 {
+        let HashKey([secret, ..]) = self.table.hash_key();
+        let hop = self.segments.last_hop(server.virtual_address, neighbour);
+        hop.map_or(0, |hop| last_hops::number_of(self.table.last_hops(), &hop, secret))
     }
 
     fn buckets(&self, client: Client, protocol: u8) -> Option<Buckets<'a>> {

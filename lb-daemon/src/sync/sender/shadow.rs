@@ -1,13 +1,16 @@
 //! What the peer has been told of each entry: the flow table as it was, beside the flow table as it is.
 
 use lb_common::{
-    ConnState, IPPROTO_TCP, IPPROTO_UDP,
+    ConnState, IPPROTO_TCP, IPPROTO_UDP, SharedHop,
     flow_table::{Client, Key, Meta, Places, WAYS},
 };
 
 use crate::{
     datapath::{Clock, FlowTable},
-    sync::record::{Condition, Record, Server},
+    sync::{
+        record::{Condition, Record, Server},
+        segments::Segments,
+    },
 };
 
 /// Records that one bucket can take: every entry is another one, and each that went was one of a client with as many other
@@ -25,6 +28,7 @@ pub(super) struct Shadow(Vec<[Told; WAYS]>);
 pub(super) struct View<'a> {
     pub(super) table: &'a dyn FlowTable,
     pub(super) clock: &'a Clock,
+    pub(super) segments: &'a Segments,
     pub(super) half_open: bool,
 }
 
@@ -91,7 +95,7 @@ impl Shadow {
             return;
         }
         let Some(server) = Server::of_entry(view.table, key, meta) else { return };
-        records.push(Record { client: key.client(), server, condition: None });
+        records.push(Record { client: key.client(), server, condition: None, neighbour: [0; 6] });
         self.repeat_others(bucket, key.client(), meta, view, records);
     }
 
@@ -138,6 +142,7 @@ fn is_news((_, told): Told, present: Meta, view: &View<'_>) -> bool {
     let moved = present.seen().since(told.seen());
     let lifetime = view.clock.timeouts.0.get(usize::from(present.state_number())).copied().unwrap_or(0);
     present.state() != told.state()
+        || present.hop() != told.hop()
         || present.is_confirmed() != told.is_confirmed() && present.is_udp()
         || moved > lifetime / 8
 }
@@ -160,5 +165,11 @@ fn is_worth_telling(meta: Meta, half_open: bool) -> bool {
 /// What the peer hears of an entry; `None` where its real server is gone.
 fn record(key: Key, meta: Meta, view: &View<'_>) -> Option<Record> {
     let server = Server::of_entry(view.table, key, meta)?;
-    Some(Record { client: key.client(), server, condition: Some(Condition::of(meta, view.clock)) })
+    let hop = view.table.last_hops().get(usize::from(meta.hop())).map(SharedHop::read).unwrap_or_default();
+    Some(Record {
+        client: key.client(),
+        server,
+        condition: Some(Condition::of(meta, view.clock)),
+        neighbour: view.segments.neighbour(server.virtual_address, &hop),
+    })
 }

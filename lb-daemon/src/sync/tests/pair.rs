@@ -11,6 +11,7 @@ use super::fixture::{Table, other_service, server, udp_server};
 use crate::sync::{
     receiver::Receiver,
     record::Server,
+    segments::Segments,
     sender::{Next, Progress, Sender},
     wire::Batch,
 };
@@ -118,7 +119,10 @@ impl Pair {
         if self.waited > PATIENCE {
             self.lose_stream();
         }
-        while self.connected && self.sender.step(&self.active, &self.active.clock, self.now) == Next::Now {}
+        let segments = Segments::default();
+        while self.connected
+            && self.sender.step(&self.active, &self.active.clock, &segments, self.now) == Next::Now
+        {}
         if self.connected {
             self.batches.extend(std::iter::from_fn(|| self.sender.poll_transmit(self.now)));
         }
@@ -144,7 +148,9 @@ impl Pair {
     pub(super) fn deliver(&mut self, batches: usize) {
         for _ in 0..batches {
             let Some(batch) = self.batches.pop_front() else { return };
-            self.receiver.apply(&batch, &self.standby, &self.standby.clock).expect("in order");
+            self.receiver
+                .apply(&batch, &self.standby, &self.standby.clock, &Segments::default())
+                .expect("in order");
             while self.receiver.clean(&self.standby) {}
             self.acks.push_back(batch.sequence);
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use lb_common::{
     ConnState::{self, Close, Established, FinWait, LastAck, SynRecv, TimeWait, Udp},
-    FROM_PEER, IPPROTO_TCP, IPPROTO_UDP,
+    IPPROTO_TCP, IPPROTO_UDP,
     flow_table::Client,
 };
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -66,7 +66,7 @@ proptest! {
     ) {
         let mut pair = Pair::of_sizes(buckets, 64, false);
         for event in &events {
-            let own: Vec<_> = pair.standby.entries().filter(|(_, _, meta)| meta.hop() != FROM_PEER).collect();
+            let own: Vec<_> = pair.standby.entries().filter(|(_, _, meta)| !meta.is_peers()).collect();
             let told = pair.told();
             happen(&mut pair, event);
             let standby = &pair.standby;
@@ -156,7 +156,7 @@ fn compare(pair: &Pair, half_open: bool, used_here: &BTreeSet<Client>) -> Result
         }
     }
     let here = active.flows();
-    for (client, server, meta) in standby.entries().filter(|(_, _, meta)| meta.hop() == FROM_PEER) {
+    for (client, server, meta) in standby.entries().filter(|(_, _, meta)| meta.is_peers()) {
         prop_assert!(here.contains_key(&(client, server)), "{client:?} {server:?} is no more");
         let ages = [active, standby].map(|table| {
             let mut all = table.entries().filter(|(one, other, _)| (*one, *other) == (client, server));
