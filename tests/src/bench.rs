@@ -3,6 +3,7 @@
 
 pub mod chart;
 pub mod control;
+mod copy;
 pub mod floor;
 pub mod harness;
 pub mod report;

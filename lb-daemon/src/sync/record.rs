@@ -181,6 +181,9 @@ fn endpoint(from: &mut impl Buf) -> ([u8; 4], u16) {
 }
 
 #[cfg(test)]
+pub(super) use tests::any_record;
+
+#[cfg(test)]
 mod tests {
     use lb_common::flow_table::{Phase, Stamp};
     use proptest::prelude::*;
@@ -258,6 +261,3 @@ mod tests {
         )
     }
 }
-
-#[cfg(test)]
-pub(super) use tests::any_record;

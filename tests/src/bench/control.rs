@@ -1,17 +1,17 @@
 //! What the daemon's side costs: a change, a large configuration, and the survey of a full flow table.
 
-use std::{collections::BTreeMap, fs, net::Ipv4Addr, time::Instant};
+use std::{collections::BTreeMap, fs, net::Ipv4Addr, path::Path, time::Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use lb_common::{
     ConnState, IPPROTO_TCP, Method, Real, RealKey, RealState, RouterRole, Scheduler, ServiceKey,
-    flow_table::{Bucket as _, Client, HashKey, Key, Meta, Phase, Places, WAYS, bucket_count},
+    flow_table::{Bucket as _, Client, Key, Meta, Phase, Places, WAYS, bucket_count},
 };
 use lb_daemon::{
     config::{BpfLog, Limits},
     connections,
     datapath::{
-        Datapath as _, Op,
+        Datapath as _, FlowTable, Op,
         kernel::{KernelDatapath, Settings},
     },
     reconcile::reconcile,
@@ -22,13 +22,13 @@ use nix::{
     sched::{CloneFlags, unshare},
 };
 
-use super::{report::Step, stats::Figure};
+use super::{copy, report::Step, stats::Figure};
 
 /// Services of the large configuration, and real servers of each.
-const SERVICES: u32 = 1 << 10;
-const REALS: u32 = 16;
+pub(super) const SERVICES: u32 = 1 << 10;
+pub(super) const REALS: u32 = 16;
 /// Connections of the full flow table.
-const FLOWS: u32 = 1 << 20;
+pub(super) const FLOWS: u32 = 1 << 20;
 /// Repetitions of a change.
 const CHANGES: u32 = 1000;
 /// Repetitions of what takes longer.
@@ -45,12 +45,21 @@ pub struct Control {
 }
 
 /// All of them.
-pub const ALL: [Control; 5] = [
+pub const ALL: [Control; 9] = [
     Control { name: "load 1 Ki services of 16 real servers", unit: "ms", goal: None, work: load },
     Control { name: "replace the ring of one service", unit: "ms", goal: Some(0.1), work: ring },
     Control { name: "change the weight of one real server", unit: "ms", goal: None, work: weight },
     Control { name: "count 1 Mi flows", unit: "ms", goal: Some(20.0), work: count },
     Control { name: "memory of the flow table for each flow", unit: "bytes", goal: Some(40.0), work: memory },
+    Control { name: "copy 1 Mi flows to a peer", unit: "ms", goal: None, work: copy::transfer },
+    Control { name: "copy: bytes on the wire for each flow", unit: "bytes", goal: None, work: copy::bytes },
+    Control { name: "copy: memory for each flow", unit: "bytes", goal: None, work: copy::memory },
+    Control {
+        name: "copy 20,000 new flows a second, both ends",
+        unit: "% cpu",
+        goal: None,
+        work: copy::steady,
+    },
 ];
 
 impl Control {
@@ -71,16 +80,21 @@ impl Control {
         let bpf = folder.path().join("bpf");
         fs::create_dir(&bpf)?;
         mount(Some("bpf"), &bpf, Some("bpf"), MsFlags::empty(), None::<&str>)?;
-        let settings = Settings {
-            pin_dir: bpf.join("lbd"),
-            limits: Limits { flows: FLOWS, services: SERVICES, reals: SERVICES * REALS },
-            bpf_log: BpfLog::Off,
-        };
+        let settings = settings(&bpf);
         let result = KernelDatapath::open(&settings, &BTreeMap::new())
             .map_err(Into::into)
             .and_then(|(mut datapath, _)| (self.work)(&mut datapath));
         umount2(&bpf, MntFlags::MNT_DETACH)?;
         Figure::of(result?).ok_or_else(|| anyhow!("{}: nothing was timed", self.name))
+    }
+}
+
+/// A data plane pinned on the BPF file system `bpf`.
+pub(super) fn settings(bpf: &Path) -> Settings {
+    Settings {
+        pin_dir: bpf.join("lbd"),
+        limits: Limits { flows: FLOWS, services: SERVICES, reals: SERVICES * REALS },
+        bpf_log: BpfLog::Off,
     }
 }
 
@@ -124,28 +138,7 @@ fn count(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
     reconcile(datapath, &tables())?;
     let table = datapath.flow_table();
     let clock = table.clock()?;
-    let buckets = table.buckets();
-    let mut left = FLOWS;
-    let secret = HashKey([1, 2, 3]);
-    for number in 0.. {
-        if left == 0 {
-            break;
-        }
-        let client =
-            Client::new(Ipv4Addr::from(0x0b00_0000 + (number >> 14)).octets(), number as u16 & 0x3fff);
-        let Places { first, second } =
-            Places::of(client, IPPROTO_TCP, &secret, u32::try_from(buckets.len())?);
-        let meta = Meta::new(IPPROTO_TCP, ConnState::Established, clock.now, 1, 1).in_phase(Phase::Live);
-        let key = Key::new(client, u16::try_from(number % (SERVICES * REALS))?);
-        let free =
-            [first, second].into_iter().filter_map(|index| buckets.get(index as usize)).find_map(|bucket| {
-                (0..WAYS).find(|way| bucket.meta(*way) == Meta::FREE).map(|way| (bucket, way))
-            });
-        let Some((bucket, way)) = free else { continue };
-        bucket.store_key(way, key);
-        bucket.exchange(way, Meta::FREE, meta);
-        left -= 1;
-    }
+    fill(table.as_ref())?;
     let mut times = Vec::new();
     for _ in 0..SURVEYS {
         let start = Instant::now();
@@ -157,6 +150,37 @@ fn count(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
         }
     }
     Ok(times)
+}
+
+/// Puts [`FLOWS`] established connections into an empty table.
+pub(super) fn fill(table: &dyn FlowTable) -> Result<()> {
+    let now = table.clock()?.now;
+    let mut left = FLOWS;
+    for number in 0.. {
+        if left == 0 {
+            break;
+        }
+        let meta = Meta::new(IPPROTO_TCP, ConnState::Established, now, 1, 0).in_phase(Phase::Live);
+        left -= u32::from(enter(table, number, meta)?.is_some());
+    }
+    Ok(())
+}
+
+/// Enters connection `number` where a place is free; its bucket and place there.
+pub(super) fn enter(table: &dyn FlowTable, number: u32, meta: Meta) -> Result<Option<(u32, usize)>> {
+    let buckets = table.buckets();
+    let client = Client::new(Ipv4Addr::from(0x0b00_0000 + (number >> 14)).octets(), number as u16 & 0x3fff);
+    let Places { first, second } =
+        Places::of(client, IPPROTO_TCP, &table.hash_key(), u32::try_from(buckets.len())?);
+    let key = Key::new(client, u16::try_from(number % (SERVICES * REALS))?);
+    let free = [first, second].into_iter().find_map(|index| {
+        let bucket = buckets.get(index as usize)?;
+        (0..WAYS).find(|way| bucket.meta(*way) == Meta::FREE).map(|way| (index, bucket, way))
+    });
+    let Some((index, bucket, way)) = free else { return Ok(None) };
+    bucket.store_key(way, key);
+    bucket.exchange(way, Meta::FREE, meta);
+    Ok(Some((index, way)))
 }
 
 fn memory(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
@@ -172,7 +196,8 @@ fn timed<E: Into<anyhow::Error>>(work: impl FnOnce() -> Result<(), E>) -> Result
     Ok(start.elapsed().as_secs_f64() * 1e3)
 }
 
-fn tables() -> Tables {
+/// The large configuration.
+pub(super) fn tables() -> Tables {
     let all = || (0..SERVICES).flat_map(|id| (0..REALS).map(move |number| (id, number)));
     Tables {
         role: RouterRole::Active,
@@ -214,6 +239,7 @@ fn real(id: u32, number: u32) -> Real {
         weight: 1,
         virtual_address: address,
         virtual_port: port,
+        protocol: IPPROTO_TCP,
         ..Real::default()
     }
 }

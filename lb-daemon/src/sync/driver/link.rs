@@ -36,6 +36,9 @@ pub(super) enum Lost {
     /// What reading it said.
     #[error("{0}")]
     Read(#[from] Error),
+    /// The other router has ended it.
+    #[error("the other router has closed the stream: it is not active, or ends")]
+    Closed,
     /// Nothing moves any more.
     #[error("the stream does not move")]
     Stuck,
@@ -70,7 +73,10 @@ impl Link {
     /// # Errors
     /// When the stream is lost.
     pub(super) async fn receive(&mut self) -> Result<Message, Lost> {
-        self.incoming.recv().await.ok_or(Lost::Stuck)?.map_err(Lost::Read)
+        self.incoming.recv().await.ok_or(Lost::Stuck)?.map_err(|error| match error {
+            Error::Io(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => Lost::Closed,
+            error => Lost::Read(error),
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::sync::{
 };
 
 /// Steps in a row: some milliseconds of work at most, before others have their turn.
-const STEPS: usize = 8;
+const STEPS: usize = 4;
 /// Time for which it is remembered what the peer has heard, after the stream broke. A peer that comes back later gets a full
 /// transfer.
 const RESUME_WITHIN: Duration = Duration::from_secs(60);

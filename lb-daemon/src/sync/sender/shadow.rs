@@ -20,9 +20,13 @@ pub(super) const MOST: usize = WAYS + WAYS * WAYS + WAYS;
 /// An entry as it was told; `Meta::FREE` where nothing was.
 type Told = (Key, Meta);
 
-/// As large as the flow table: sixteen bytes an entry.
+/// Nothing.
+const NOTHING: Told = (Key::from_word(0), Meta::FREE);
+
+/// As large as the flow table, in the words of its entries: of zeros the system gives as many as are touched, so that a large
+/// one is made at once.
 #[derive(Debug)]
-pub(super) struct Shadow(Vec<[Told; WAYS]>);
+pub(super) struct Shadow(Vec<[[u64; 2]; WAYS]>);
 
 /// What a comparison needs to know.
 pub(super) struct View<'a> {
@@ -35,12 +39,12 @@ pub(super) struct View<'a> {
 impl Shadow {
     /// Nothing has been told.
     pub(super) fn new(buckets: usize) -> Self {
-        Self(vec![[(Key::default(), Meta::FREE); WAYS]; buckets])
+        Self(vec![[[0; 2]; WAYS]; buckets])
     }
 
     /// Forgets all.
     pub(super) fn clear(&mut self) {
-        self.0.fill([(Key::default(), Meta::FREE); WAYS]);
+        *self = Self::new(self.0.len());
     }
 
     /// Buckets of the table.
@@ -52,7 +56,7 @@ impl Shadow {
     /// another. At most [`MOST`] records.
     pub(super) fn compare(&mut self, bucket: u32, view: &View<'_>, records: &mut Vec<Record>) {
         let Some(entries) = view.table.buckets().get(bucket as usize) else { return };
-        let mut present = [(Key::default(), Meta::FREE); WAYS];
+        let mut present = [NOTHING; WAYS];
         for (way, key, meta) in entries.entries() {
             // What is due is as good as gone, and nobody may have removed it yet.
             if view.clock.timeouts.remaining(meta, view.clock.now) > 0
@@ -66,10 +70,10 @@ impl Shadow {
         }
         let Some(told) = self.0.get_mut(bucket as usize) else { return };
         for (told, (key, meta)) in told.iter_mut().zip(present) {
-            if is_news(*told, meta, view)
+            if is_news(of_words(*told), meta, view)
                 && let Some(record) = record(key, meta, view)
             {
-                *told = (key, meta);
+                *told = [key.word(), meta.word()];
                 records.push(record);
             }
         }
@@ -85,11 +89,11 @@ impl Shadow {
         records: &mut Vec<Record>,
     ) {
         let Some(told) = self.0.get_mut(bucket as usize).and_then(|told| told.get_mut(way)) else { return };
-        let (key, meta) = *told;
-        if meta == Meta::FREE || is_same(*told, present) {
+        let (key, meta) = of_words(*told);
+        if meta == Meta::FREE || is_same((key, meta), present) {
             return;
         }
-        *told = (Key::default(), Meta::FREE);
+        *told = [0; 2];
         // What is due is due there too. Of a real server that is gone, each router forgets the connections by itself.
         if view.clock.timeouts.remaining(meta, view.clock.now) == 0 {
             return;
@@ -113,12 +117,17 @@ impl Shadow {
         let buckets = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
         let Places { first, second } = Places::of(client, protocol, &view.table.hash_key(), buckets);
         let other = if first == bucket { second } else { first };
-        for (key, meta) in self.0.get(other as usize).into_iter().flatten() {
-            if *meta != Meta::FREE && key.client() == client && meta.is_udp() == gone.is_udp() {
-                records.extend(record(*key, *meta, view));
+        let told = self.0.get(other as usize).into_iter().flatten();
+        for (key, meta) in told.map(|words| of_words(*words)) {
+            if meta != Meta::FREE && key.client() == client && meta.is_udp() == gone.is_udp() {
+                records.extend(record(key, meta, view));
             }
         }
     }
+}
+
+const fn of_words([key, meta]: [u64; 2]) -> Told {
+    (Key::from_word(key), Meta::from_word(meta))
 }
 
 /// Whether an entry is the connection that was told of.

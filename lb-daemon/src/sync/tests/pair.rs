@@ -107,7 +107,7 @@ impl Pair {
     pub(super) fn sleep(&mut self, time: Duration) {
         self.now += time;
         let millis = self.now.duration_since(self.start).as_millis() as u64;
-        let stamp = Stamp::new(1000 + (millis * 250 / 1000 >> STAMP_SHIFT) as u32);
+        let stamp = Stamp::new(1000 + ((millis * 250 / 1000) >> STAMP_SHIFT) as u32);
         self.active.clock.now = stamp;
         self.standby.clock.now = stamp;
     }
