@@ -30,6 +30,14 @@ impl LastHop {
         Self([mac << 16 | ifindex as u16 as u64, local_mac << 16 | (ifindex >> 16) as u64])
     }
 
+    /// The neighbour that sent a frame which begins with `words` of memory: both MAC addresses, that of the router first.
+    #[inline(always)]
+    pub const fn of_words(ifindex: u32, words: [u32; 3]) -> Self {
+        let [low, middle, high] = words;
+        let [from, to] = [(high as u64) << 32 | middle as u64, (middle as u64) << 32 | low as u64];
+        Self([from & !0xffff | ifindex as u16 as u64, to << 16 | (ifindex >> 16) as u64])
+    }
+
     /// The MAC addresses as numbers: of the neighbour, and the router's own.
     #[inline(always)]
     pub const fn mac_numbers(&self) -> [u64; 2] {
@@ -145,6 +153,9 @@ mod tests {
         let (mac, local) = ([2, 0, 0, 0, 0xff, 1], [0xfe, 1, 2, 3, 4, 5]);
         let hop = LastHop::new(0x0123_4567, mac, local);
         assert_eq!((hop.ifindex(), hop.mac(), hop.local_mac()), (0x0123_4567, mac, local));
+        let frame = [local, mac].concat();
+        let words = [0, 4, 8].map(|at| u32::from_ne_bytes(frame[at..at + 4].try_into().unwrap()));
+        assert_eq!(LastHop::of_words(0x0123_4567, words), hop);
         assert!(hop.is_known() && !LastHop::default().is_known() && !LastHop::LEAVING.is_known());
         assert!((0..100).all(|key| hop.start(key) < LAST_HOPS));
     }

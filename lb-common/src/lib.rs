@@ -116,6 +116,8 @@ pub mod map {
 pub mod program {
     /// Attached to interfaces.
     pub const ENTRY: &str = "lb";
+    /// Jumped to, for frames that are not of the common shape, and connections that are not found at first sight.
+    pub const ANY: &str = "lb_any";
     /// Jumped to, for packets of no known connection.
     pub const NO_CONNECTION: &str = "lb_no_connection";
     /// Run by the daemon: returns the present [`Stamp`](crate::flow_table::Stamp).
@@ -126,6 +128,8 @@ pub mod program {
 pub mod tail {
     /// [`NO_CONNECTION`](crate::program::NO_CONNECTION).
     pub const NO_CONNECTION: u32 = 0;
+    /// [`ANY`](crate::program::ANY).
+    pub const ANY: u32 = 1;
 }
 
 /// Read-only globals of the program, which the loader sets. The verifier takes them for constants and removes what they
@@ -135,6 +139,8 @@ pub mod global {
     pub const BUCKETS: &str = "BUCKETS";
     /// [`Timeouts`](crate::flow_table::Timeouts) for this kernel's jiffies.
     pub const TIMEOUTS: &str = "TIMEOUTS";
+    /// The [`HashKey`](crate::flow_table::HashKey) of the flow table, kept in the map [`HASH_KEY`](crate::map::HASH_KEY).
+    pub const HASH_KEY: &str = "HASH_KEY_VALUE";
     /// Stamps in a second, `u32`, at least 1: how long a busy connection goes without being written to.
     pub const SECOND: &str = "SECOND";
 }

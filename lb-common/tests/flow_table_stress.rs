@@ -129,7 +129,7 @@ impl Table {
     }
 
     fn find(&self, client: Client) -> Option<Found<&Shared, Key>> {
-        let found = find(self.buckets(), client, |key, _| Some(key));
+        let found = find(|number| self.buckets().get(number).copied(), client, |key, _| Some(key));
         assert!(found.as_ref().is_none_or(|found| found.key.client() == client));
         found
     }

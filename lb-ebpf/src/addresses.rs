@@ -1,10 +1,8 @@
 //! Whether a packet concerns the balancer at all.
 
-use core::hint::black_box;
-
 use lb_common::{AddressFilter, FILTER_WORDS};
 
-use crate::maps::ADDRESSES;
+use crate::{ctx::opaque, maps::ADDRESSES};
 
 /// What a packet may be, going by its addresses.
 #[derive(Clone, Copy)]
@@ -37,7 +35,7 @@ pub(crate) fn concern(source: [u8; 4], destination: [u8; 4]) -> Concern {
 fn contains(set: *const [u64; FILTER_WORDS], address: [u8; 4]) -> bool {
     let (word, bit) = AddressFilter::bit(address);
     // The compiler knows the range of the word, the verifier does not: the mask tells it.
-    let word = black_box(word) & (FILTER_WORDS - 1);
+    let word = opaque(word) & (FILTER_WORDS - 1);
     // SAFETY: the word is within the set, which is part of a map's value.
     unsafe { set.cast::<u64>().add(word).read_volatile() & bit != 0 }
 }

@@ -1,6 +1,11 @@
 //! Reading headers out of bytes, be they a frame under XDP or a slice in a test.
 
+#[cfg(target_arch = "bpf")]
+use aya_ebpf::bindings::xdp_md;
 use network_types::{ip::Ipv4Hdr, tcp::TcpHdr};
+
+#[cfg(target_arch = "bpf")]
+use crate::packet::{Macs, Packet};
 
 /// A header as it stands in a packet, at any address.
 ///
@@ -34,4 +39,33 @@ pub(crate) trait Bytes {
         let _ = unknown;
         offset
     }
+}
+
+/// A frame under XDP, which came in by an interface and leaves by one. Its headers are read and written at constant distances
+/// from the start of the IPv4 header and of the TCP or UDP header; `None` where something would reach beyond the linear part.
+#[cfg(target_arch = "bpf")]
+pub(crate) trait Access {
+    /// What stands `AT` bytes into the IPv4 header.
+    fn l3<T: Header, const AT: i32>(&self, packet: &Packet) -> Option<T>;
+
+    /// What stands `AT` bytes into the TCP or UDP header.
+    fn l4<T: Header, const AT: i32>(&self, packet: &Packet) -> Option<T>;
+
+    /// Writes to `AT` bytes into the IPv4 header.
+    fn set_l3<T: Header, const AT: i32>(&mut self, packet: &Packet, value: T) -> Option<()>;
+
+    /// Writes to `AT` bytes into the TCP or UDP header.
+    fn set_l4<T: Header, const AT: i32>(&mut self, packet: &Packet, value: T) -> Option<()>;
+
+    /// Writes both MAC addresses.
+    fn set_macs(&mut self, macs: Macs) -> Option<()>;
+
+    /// Index of the interface that it came in by.
+    fn ingress(&self) -> u32;
+
+    /// Says that the frame, once the program returns `XDP_REDIRECT`, leaves by `ifindex`. Returns that action.
+    fn redirect(&self, ifindex: u32) -> u32;
+
+    /// The context, for helpers.
+    fn as_ptr(&self) -> *mut xdp_md;
 }

@@ -15,8 +15,7 @@ pub(crate) fn mark(key: Key, protocol: u8) {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn flow_changed(key: u64, protocol: u32) -> u32 {
-    let Some(places) = flows::places(Key::from_word(key).client(), protocol as u8) else { return 0 };
-    let Places { first, second } = places;
+    let Places { first, second } = flows::places(Key::from_word(key).client(), protocol as u8);
     for bucket in [first, second] {
         let Some(marks) = CHANGES.get_ptr_mut(bucket / MARKS as u32) else { continue };
         // SAFETY: the number is below `MARKS`, and a value of the map is valid for the whole run. A plain store of an octet

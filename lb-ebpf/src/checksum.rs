@@ -1,44 +1,50 @@
 //! Internet checksums: updates by RFC 1624 and, for headers made here, whole sums by RFC 1071.
 
-/// A checksum while the words under it are being replaced: equation 3 of RFC 1624, `HC' = ~(~HC + ~m + m')`.
+/// What a checksum changes by when words under it are replaced: the `~m + m'` of equation 3 of RFC 1624,
+/// `HC' = ~(~HC + ~m + m')`. Words and checksums are taken as they stand in memory: a one's complement sum does not ask for
+/// the order of octets (RFC 1071 2 B), and no octet is moved.
 #[derive(Clone, Copy)]
-pub(crate) struct ChecksumUpdate {
-    /// One's complement sum, carries not yet folded. Each replacement adds at most `4 * 0xffff`.
-    sum: u32,
+pub(crate) struct Change {
+    /// One's complement sum, carries not yet folded. An address adds at most `2 * 0xffff_ffff`.
+    sum: u64,
 }
 
-impl ChecksumUpdate {
-    /// Starts from the checksum in the packet, network order.
+impl Change {
+    /// One less in a time to live: with the octet after it, the lower one of a word of memory.
+    pub(crate) const TTL_DECREMENT: Self = Self::NONE.word([1, 0], [0, 0]);
+    /// No word is replaced.
+    const NONE: Self = Self { sum: 0 };
+
+    /// An IPv4 address is replaced.
     #[inline(always)]
-    pub(crate) const fn new(checksum: [u8; 2]) -> Self {
-        Self { sum: !u16::from_be_bytes(checksum) as u32 }
+    pub(crate) const fn of_address(old: [u8; 4], new: [u8; 4]) -> Self {
+        Self { sum: !u32::from_ne_bytes(old) as u64 + u32::from_ne_bytes(new) as u64 }
     }
 
-    /// Replaces one 16-bit word.
+    /// And another word.
     #[inline(always)]
-    pub(crate) const fn replace_u16(self, old: u16, new: u16) -> Self {
-        Self { sum: self.sum + !old as u32 + new as u32 }
+    pub(crate) const fn word(self, old: [u8; 2], new: [u8; 2]) -> Self {
+        Self { sum: self.sum + !u16::from_ne_bytes(old) as u64 + u16::from_ne_bytes(new) as u64 }
     }
 
-    /// Replaces an IPv4 address.
+    /// Both changes.
     #[inline(always)]
-    pub(crate) const fn replace_address(self, old: [u8; 4], new: [u8; 4]) -> Self {
-        let ([old_high, old_low], [new_high, new_low]) = (words(old), words(new));
-        self.replace_u16(old_high, new_high).replace_u16(old_low, new_low)
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self { sum: self.sum + other.sum }
     }
 
-    /// The new checksum, network order.
+    /// The checksum after the change.
     #[inline(always)]
-    pub(crate) const fn finish(self) -> [u8; 2] {
-        (!fold(self.sum)).to_be_bytes()
+    pub(crate) const fn of(self, checksum: [u8; 2]) -> [u8; 2] {
+        (!fold(self.sum + !u16::from_ne_bytes(checksum) as u64)).to_ne_bytes()
     }
 
-    /// The new checksum of UDP, where 0 would say "none" and is sent as `0xffff` (RFC 768).
+    /// As [`of`](Self::of), for UDP, where 0 would say "none" and is sent as `0xffff` (RFC 768).
     #[inline(always)]
-    pub(crate) const fn finish_udp(self) -> [u8; 2] {
-        match !fold(self.sum) {
-            0 => [0xff; 2],
-            checksum => checksum.to_be_bytes(),
+    pub(crate) const fn of_udp(self, checksum: [u8; 2]) -> [u8; 2] {
+        match self.of(checksum) {
+            [0, 0] => [0xff; 2],
+            checksum => checksum,
         }
     }
 }
@@ -46,7 +52,7 @@ impl ChecksumUpdate {
 /// The checksum over 16-bit words, network order.
 #[inline(always)]
 pub(crate) fn checksum<const N: usize>(words: [u16; N]) -> [u8; 2] {
-    let sum = words.into_iter().fold(0, |sum: u32, word| sum + word as u32);
+    let sum = words.into_iter().fold(0, |sum: u64, word| sum + word as u64);
     (!fold(sum)).to_be_bytes()
 }
 
@@ -57,9 +63,10 @@ pub(crate) const fn words(octets: [u8; 4]) -> [u16; 2] {
     [(number >> 16) as u16, number as u16]
 }
 
-/// Adds the carries back. Twice is enough: the first leaves at most `0x1fffe`.
+/// Adds the carries back, of a sum below 2^48: what is left is at most `0xffff_ffff + 0xffff`, then `0x1fffe`, then `0xffff`.
 #[inline(always)]
-const fn fold(sum: u32) -> u16 {
+const fn fold(sum: u64) -> u16 {
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
     let sum = (sum & 0xffff) + (sum >> 16);
     ((sum & 0xffff) + (sum >> 16)) as u16
 }
@@ -71,9 +78,9 @@ mod tests {
     #[test]
     fn the_example_of_rfc_1624_comes_out_right() {
         // Section 4: HC 0xdd2f, m 0x5555, m' 0x3285 gives 0x0000, where the older equation gave 0xffff.
-        let update = ChecksumUpdate::new(0xdd2fu16.to_be_bytes()).replace_u16(0x5555, 0x3285);
-        assert_eq!(update.finish(), [0, 0]);
-        assert_eq!(update.finish_udp(), [0xff, 0xff]);
+        let change = Change::NONE.word([0x55, 0x55], [0x32, 0x85]);
+        assert_eq!(change.of([0xdd, 0x2f]), [0, 0]);
+        assert_eq!(change.of_udp([0xdd, 0x2f]), [0xff, 0xff]);
     }
 
     #[test]
@@ -96,11 +103,14 @@ mod tests {
             packet[5] = random.word();
             packet[7] = random.word();
             packet[2] = packet[2].wrapping_sub(0x0100);
-            let update = ChecksumUpdate::new(before)
-                .replace_address(old_address, address(packet[4], packet[5]))
-                .replace_u16(old_port, packet[7])
-                .replace_u16(old_ttl, packet[2]);
-            assert_eq!(update.finish(), checksum(packet), "{packet:x?}");
+            let change = Change::of_address(old_address, address(packet[4], packet[5]))
+                .word(old_port.to_be_bytes(), packet[7].to_be_bytes());
+            let change = if old_ttl >= 0x0100 {
+                change.and(Change::TTL_DECREMENT)
+            } else {
+                change.word(old_ttl.to_be_bytes(), packet[2].to_be_bytes())
+            };
+            assert_eq!(change.of(before), checksum(packet), "{packet:x?}");
         }
     }
 
@@ -111,12 +121,16 @@ mod tests {
             for new in extremes {
                 let rest = 0x4500;
                 let before = checksum([rest, old, old, old, old, old]);
-                let update = ChecksumUpdate::new(before)
-                    .replace_address(address(old, old), address(new, new))
-                    .replace_u16(old, new)
-                    .replace_u16(old, new)
-                    .replace_u16(old, new);
-                assert_eq!(update.finish(), checksum([rest, new, new, new, new, new]), "{old:x} to {new:x}");
+                let [old_octets, new_octets] = [old.to_be_bytes(), new.to_be_bytes()];
+                let change = Change::of_address(address(old, old), address(new, new))
+                    .word(old_octets, new_octets)
+                    .word(old_octets, new_octets)
+                    .word(old_octets, new_octets);
+                assert_eq!(
+                    change.of(before),
+                    checksum([rest, new, new, new, new, new]),
+                    "{old:x} to {new:x}"
+                );
             }
         }
     }

@@ -6,6 +6,7 @@ use lb_common::{
 };
 
 use crate::{
+    bytes::Access as _,
     ctx::{Frame, hidden},
     flows,
     hop::Hop,

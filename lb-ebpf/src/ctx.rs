@@ -10,7 +10,8 @@ use aya_ebpf::{
 };
 
 use crate::{
-    bytes::{Bytes, Header},
+    bytes::{Access, Bytes, Header},
+    packet::{Macs, Packet},
     words,
 };
 
@@ -32,20 +33,6 @@ impl Frame {
         Self { ctx }
     }
 
-    /// Index of the interface that it came in by.
-    #[inline(always)]
-    pub(crate) fn ingress(&self) -> u32 {
-        // SAFETY: the kernel passes a valid context, and `Frame` does not outlive the run.
-        unsafe { (*self.ctx).ingress_ifindex }
-    }
-
-    /// Writes a header that starts `offset` bytes in; `None` where it would reach beyond the linear part.
-    #[inline(always)]
-    pub(crate) fn write<T: Header>(&mut self, offset: usize, header: T) -> Option<()> {
-        // SAFETY: `at` checked the bounds.
-        self.at::<T>(offset).map(|place| unsafe { words::store(place, header) })
-    }
-
     /// Cuts the frame to `length` bytes. `None` where it is shorter than that already.
     #[inline(always)]
     pub(crate) fn cut(&mut self, length: usize) -> Option<()> {
@@ -55,25 +42,25 @@ impl Frame {
         (result == 0).then_some(())
     }
 
-    /// Says that the frame, once the program returns `XDP_REDIRECT`, leaves by `ifindex`. Returns that action.
+    /// Writes a header that starts `offset` bytes in; `None` where it would reach beyond the linear part.
     #[inline(always)]
-    pub(crate) fn redirect(&self, ifindex: u32) -> u32 {
-        // SAFETY: the helper takes numbers alone.
-        unsafe { bpf_redirect(ifindex, 0) as u32 }
+    pub(crate) fn write<T: Header>(&mut self, offset: usize, header: T) -> Option<()> {
+        // SAFETY: `at` checked the bounds.
+        self.at::<T>(offset).map(|place| unsafe { words::store::<T, 0, 0>(place, header) })
     }
 
-    /// The context, for helpers.
+    /// Where its linear part starts and ends.
     #[inline(always)]
-    pub(crate) fn as_ptr(&self) -> *mut xdp_md {
-        self.ctx
-    }
-
-    #[inline(always)]
-    fn at<T: Header>(&self, offset: usize) -> Option<*mut T> {
+    pub(crate) fn linear(&self) -> (usize, usize) {
         // SAFETY: the kernel passes a valid context; the verifier turns both loads into pointers.
-        let (start, end) = unsafe { ((*self.ctx).data as usize, (*self.ctx).data_end as usize) };
+        unsafe { ((*self.ctx).data as usize, (*self.ctx).data_end as usize) }
+    }
+
+    #[inline(always)]
+    fn at<T: Header>(&self, offset: usize) -> Option<*mut u8> {
+        let (start, end) = self.linear();
         let first = opaque(start + offset);
-        (first + size_of::<T>() <= end).then_some(first as *mut T)
+        (first + size_of::<T>() <= end).then_some(first as *mut u8)
     }
 }
 
@@ -81,13 +68,12 @@ impl Bytes for Frame {
     #[inline(always)]
     fn read<T: Header>(&self, offset: usize) -> Option<T> {
         // SAFETY: `at` checked the bounds.
-        self.at::<T>(offset).map(|header| unsafe { words::load(header) })
+        self.at::<T>(offset).map(|header| unsafe { words::load::<T, 0, 0>(header) })
     }
 
     #[inline(always)]
     fn linear_length(&self) -> usize {
-        // SAFETY: as in `at`.
-        let (start, end) = unsafe { ((*self.ctx).data as usize, (*self.ctx).data_end as usize) };
+        let (start, end) = self.linear();
         end - start
     }
 
@@ -103,14 +89,59 @@ impl Bytes for Frame {
     }
 }
 
-/// The same address, of which the compiler knows nothing. It would otherwise compute the address twice, once to check
-/// it and once to use it, and the verifier does not see that both are the same.
+impl Access for Frame {
+    #[inline(always)]
+    fn l3<T: Header, const AT: i32>(&self, packet: &Packet) -> Option<T> {
+        self.read(packet.l3 + AT as usize)
+    }
+
+    #[inline(always)]
+    fn l4<T: Header, const AT: i32>(&self, packet: &Packet) -> Option<T> {
+        self.read(packet.l4 + AT as usize)
+    }
+
+    #[inline(always)]
+    fn set_l3<T: Header, const AT: i32>(&mut self, packet: &Packet, value: T) -> Option<()> {
+        self.write(packet.l3 + AT as usize, value)
+    }
+
+    #[inline(always)]
+    fn set_l4<T: Header, const AT: i32>(&mut self, packet: &Packet, value: T) -> Option<()> {
+        self.write(packet.l4 + AT as usize, value)
+    }
+
+    #[inline(always)]
+    fn set_macs(&mut self, macs: Macs) -> Option<()> {
+        self.write(0, macs.0)
+    }
+
+    #[inline(always)]
+    fn ingress(&self) -> u32 {
+        // SAFETY: the kernel passes a valid context, and `Frame` does not outlive the run.
+        unsafe { (*self.ctx).ingress_ifindex }
+    }
+
+    #[inline(always)]
+    fn redirect(&self, ifindex: u32) -> u32 {
+        // SAFETY: the helper takes numbers alone.
+        unsafe { bpf_redirect(ifindex, 0) as u32 }
+    }
+
+    #[inline(always)]
+    fn as_ptr(&self) -> *mut xdp_md {
+        self.ctx
+    }
+}
+
+/// The same number, of which the compiler knows nothing. It would otherwise compute an address twice, once to check
+/// it and once to use it, and the verifier does not see that both are the same; or leave out a mask that tells the verifier
+/// what the compiler knows.
 #[inline(always)]
-fn opaque(mut address: usize) -> usize {
+pub(crate) fn opaque(mut number: usize) -> usize {
     // SAFETY: the register keeps its value. (Without any instruction, the line information would name one place twice,
     // which the kernel refuses.)
-    unsafe { asm!("{0} = {0}", inout(reg) address, options(pure, nomem, nostack, preserves_flags)) };
-    address
+    unsafe { asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack, preserves_flags)) };
+    number
 }
 
 /// The same number, of which the verifier no longer knows which it is, but only that it has no bits beside those of its own

@@ -4,23 +4,26 @@ use aya_ebpf::bindings::xdp_action;
 use lb_common::Verdict;
 
 use crate::{
+    bytes::Access,
     count,
-    ctx::Frame,
     outcome::{Outcome, Sent},
 };
 
 /// Counts a frame of `bytes` that came to `outcome`; the XDP action.
 #[inline(always)]
-pub(crate) fn finish(frame: &Frame, outcome: Outcome, bytes: usize) -> u32 {
-    let reason = match outcome {
-        Ok(sent) => sent.reason,
-        Err(reason) => reason,
-    };
-    count::reason(reason, bytes);
-    match (reason.verdict(), outcome) {
-        (Verdict::Pass, _) => xdp_action::XDP_PASS,
-        (Verdict::Send, Ok(Sent { ifindex, .. })) if ifindex == frame.ingress() => xdp_action::XDP_TX,
-        (Verdict::Send, Ok(Sent { ifindex, .. })) => frame.redirect(ifindex),
-        (Verdict::Drop, _) | (Verdict::Send, Err(_)) => xdp_action::XDP_DROP,
+pub(crate) fn finish(frame: &impl Access, outcome: Outcome, bytes: usize) -> u32 {
+    match outcome {
+        Ok(Sent { reason, ifindex }) => {
+            count::reason(reason, bytes);
+            if ifindex == frame.ingress() { xdp_action::XDP_TX } else { frame.redirect(ifindex) }
+        }
+        Err(reason) => {
+            count::reason(reason, bytes);
+            match reason.verdict() {
+                Verdict::Pass => xdp_action::XDP_PASS,
+                // A reason to send without a way: no code comes to one.
+                Verdict::Drop | Verdict::Send => xdp_action::XDP_DROP,
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use core::{
 
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use lb_common::{
-    FlowKey, IPPROTO_TCP, IPPROTO_UDP, Method, Real, RealState,
+    ConnState, FlowKey, IPPROTO_TCP, IPPROTO_UDP, Method, Real, RealState,
     flow_table::{
         self, Bucket, Client, Found, Key, Meta, Places, Rank, RawBucket, Refusal, Stamp, Standing, WAYS,
     },
@@ -17,7 +17,7 @@ use crate::{
     changes,
     ctx::hidden,
     globals,
-    maps::{FLOWS, HASH_KEY, REALS},
+    maps::{FLOWS, REALS},
     tcp_state::Side,
 };
 
@@ -34,7 +34,9 @@ pub(crate) struct Connection {
     bucket: InPlace,
     way: usize,
     /// What the entry said when it was found.
-    meta: Meta,
+    pub(crate) meta: Meta,
+    /// When it was looked up.
+    now: Stamp,
     /// Its real server.
     pub(crate) real: &'static Real,
     /// Index of that real server.
@@ -57,36 +59,55 @@ pub(crate) fn of_client(key: &FlowKey, now: Stamp) -> Option<Connection> {
 /// The connection of a NAT real server's reply.
 #[inline(always)]
 pub(crate) fn of_reply(key: &FlowKey, now: Stamp) -> Option<Connection> {
-    find(key.to(), key.protocol, now, |real| {
-        real.method == Method::Nat as u8 && same(real.address, key.source) && real.port == key.source_port
-    })
+    find(key.to(), key.protocol, now, |real| is_from(real, key))
 }
 
-/// The two buckets where connections of `client` stand.
+/// What the first entry of a client says. A client has more than one only where it uses a port for several services, or for
+/// both protocols.
+#[derive(Clone, Copy)]
+pub(crate) enum First {
+    /// It is the packet's connection.
+    Its(Connection),
+    /// It is another one, or is over.
+    Other,
+    /// There is none.
+    None,
+}
+
+/// As [`of_client`], for the first entry alone.
 #[inline(always)]
-fn buckets(client: Client, protocol: u8) -> Option<[InPlace; 2]> {
-    let Places { first, second } = places(client, protocol)?;
-    Some([InPlace(FLOWS.get_ptr_mut(first)?), InPlace(FLOWS.get_ptr_mut(second)?)])
+pub(crate) fn first_of_client(key: &FlowKey, now: Stamp) -> First {
+    first(key.from(), key.protocol, now, |real| is_for(real, key))
+}
+
+/// As [`of_reply`], for the first entry alone.
+#[inline(always)]
+pub(crate) fn first_of_reply(key: &FlowKey, now: Stamp) -> First {
+    first(key.to(), key.protocol, now, |real| is_from(real, key))
 }
 
 /// Where in the table connections of `client` stand.
 #[inline(always)]
-pub(crate) fn places(client: Client, protocol: u8) -> Option<Places> {
-    Some(Places::of(client, protocol, HASH_KEY.get(0)?, globals::buckets()))
+pub(crate) fn places(client: Client, protocol: u8) -> Places {
+    Places::of(client, protocol, &globals::hash_key(), globals::buckets())
 }
 
 /// Whether the client has any entry, so that something may be in the way of a new connection.
 #[inline(always)]
 pub(crate) fn knows(client: Client, protocol: u8) -> bool {
-    buckets(client, protocol).is_some_and(|buckets| flow_table::has_client(buckets, client))
+    at(packed(&places(client, protocol))).is_some_and(|buckets| flow_table::has_client(buckets, client))
 }
 
 /// Whether a connection of `client` with the real server at `index` would be taken for one that he has by another
 /// service: their replies look the same.
 #[inline(always)]
 pub(crate) fn is_taken(client: Client, protocol: u8, index: u32, now: Stamp) -> bool {
-    let Some(places) = places(client, protocol) else { return true };
-    flow_taken(packed(&places), Key::new(client, index as u16).word(), protocol, now.number()) != 0
+    flow_taken(
+        packed(&places(client, protocol)),
+        Key::new(client, index as u16).word(),
+        protocol,
+        now.number(),
+    ) != 0
 }
 
 /// Remembers a connection of `client` with the real server that has index `index`.
@@ -101,8 +122,8 @@ pub(crate) fn insert(
     protocol: u8,
     now: Stamp,
 ) -> Result<(), Refusal> {
-    let Some(places) = places(client, protocol) else { return Err(Refusal::Full) };
-    match flow_insert(packed(&places), Key::new(client, index as u16).word(), meta.word(), now.number()) {
+    let places = packed(&places(client, protocol));
+    match flow_insert(places, Key::new(client, index as u16).word(), meta.word(), now.number()) {
         INSERTED => {
             changes::mark(Key::new(client, index as u16), protocol);
             Ok(())
@@ -175,9 +196,8 @@ extern "C" fn flow_worst(places: u64, now: u32) -> u32 {
 #[inline(never)]
 extern "C" fn flow_taken(places: u64, key: u64, protocol: u8, now: u32) -> u32 {
     let (key, now) = (Key::from_word(key), Stamp::new(now));
-    let Some(buckets) = at(places) else { return 1 };
     let Some(real) = REALS.get(key.real() as u32) else { return 1 };
-    flow_table::find(buckets, key.client(), |entry, meta| {
+    flow_table::find(buckets(unpacked(places)), key.client(), |entry, meta| {
         alive(entry, meta, protocol, now)
             .filter(|other| !same_service(other, real) && replies_alike(other, real))
     })
@@ -188,6 +208,18 @@ extern "C" fn flow_taken(places: u64, key: u64, protocol: u8, now: u32) -> u32 {
 #[inline(always)]
 fn packed(places: &Places) -> u64 {
     (places.second as u64) << 32 | places.first as u64
+}
+
+/// The places that were [`packed`].
+#[inline(always)]
+fn unpacked(places: u64) -> Places {
+    Places { first: places as u32, second: (places >> 32) as u32 }
+}
+
+/// The buckets of two places, each looked up when it is asked for.
+#[inline(always)]
+fn buckets(places: Places) -> impl Fn(usize) -> Option<InPlace> {
+    move |number| FLOWS.get_ptr_mut(if number == 0 { places.first } else { places.second }).map(InPlace)
 }
 
 /// The two buckets of [`packed`] places.
@@ -203,10 +235,30 @@ impl Connection {
         if self.real.method == Method::Nat as u8 { Side::Input } else { Side::InputOnly }
     }
 
-    /// What the entry said when it was found.
+    /// Whether its real server may be sent packets.
     #[inline(always)]
-    pub(crate) fn meta(&self) -> Meta {
-        self.meta
+    pub(crate) fn is_up(&self) -> bool {
+        self.real.state != RealState::Down as u8
+    }
+
+    /// Whether it is established, as TCP has it.
+    #[inline(always)]
+    pub(crate) fn is_established(&self) -> bool {
+        self.meta.state_number() == ConnState::Established as u8
+    }
+
+    /// Notes a packet that leaves the state as it is. A busy connection is written to once a second: other processors read
+    /// the cache line.
+    #[inline(always)]
+    pub(crate) fn refresh(&self) {
+        let Self { meta, now, .. } = *self;
+        if !is_fresh(meta, now) || meta.is_udp() && !meta.is_confirmed() {
+            // Where it has changed meanwhile, another packet has noted as much.
+            self.bucket.exchange(self.way, meta, meta.seen_at(now));
+            if meta.is_udp() && !meta.is_confirmed() {
+                self.mark();
+            }
+        }
     }
 
     /// Forgets the connection.
@@ -224,22 +276,16 @@ impl Connection {
         changes::mark(self.bucket.key(self.way), protocol);
     }
 
-    /// Notes a packet at `now`: the state moves on by `next`, and the client's packets come from last hop `hop`.
+    /// Notes a packet: the state moves on by `next`, and the client's packets come from last hop `hop`.
     ///
     /// A busy connection whose state stays is written to once a second: other processors read the cache line.
     #[inline(always)]
-    pub(crate) fn touch(
-        &self,
-        now: Stamp,
-        hop: u16,
-        next: impl Fn(lb_common::ConnState) -> lb_common::ConnState,
-    ) {
-        let mut meta = self.meta;
+    pub(crate) fn touch(&self, hop: u16, next: impl Fn(ConnState) -> ConnState) {
+        let Self { mut meta, now, .. } = *self;
         for _ in 0..TRIES {
             let state = next(meta.state());
-            let is_fresh = now.since(meta.seen()) < globals::second();
             if state as u8 == meta.state_number()
-                && is_fresh
+                && is_fresh(meta, now)
                 && hop == meta.hop()
                 && (meta.is_confirmed() || !meta.is_udp())
             {
@@ -305,20 +351,51 @@ impl InPlace {
 
 #[inline(always)]
 fn find(client: Client, protocol: u8, now: Stamp, is_its: impl Fn(&Real) -> bool) -> Option<Connection> {
-    let found = flow_table::find(buckets(client, protocol)?, client, |key, meta| {
+    let found = flow_table::find(buckets(places(client, protocol)), client, |key, meta| {
         alive(key, meta, protocol, now).filter(|real| is_its(real))
     })?;
     let Found { bucket, way, key, meta, value: real } = found;
     let way = way & (WAYS - 1);
-    Some(Connection { bucket, way, meta, real, index: key.real() as u32 })
+    Some(Connection { bucket, way, meta, now, real, index: key.real() as u32 })
+}
+
+/// What is looked up once, and looked at once: for the many.
+#[inline(always)]
+fn first(client: Client, protocol: u8, now: Stamp, is_its: impl Fn(&Real) -> bool) -> First {
+    let found = flow_table::find(buckets(places(client, protocol)), client, |_, _| Some(()));
+    let Some(found) = found else { return First::None };
+    let Found { bucket, way, key, meta, value: () } = found;
+    match alive(key, meta, protocol, now) {
+        Some(real) if is_its(real) => First::Its(Connection {
+            bucket,
+            way: way & (WAYS - 1),
+            meta,
+            now,
+            real,
+            index: key.real() as u32,
+        }),
+        _ => First::Other,
+    }
 }
 
 /// The real server of a connection of `protocol`; `None` when the connection is due, or its real server is gone.
 #[inline(always)]
 fn alive(key: Key, meta: Meta, protocol: u8, now: Stamp) -> Option<&'static Real> {
     let real = REALS.get(key.real() as u32)?;
-    (meta.is_of(protocol) && is_current(meta, real) && globals::timeouts().remaining(meta, now) > 0)
-        .then_some(real)
+    (meta.is_of(protocol) && is_current(meta, real) && is_due_later(meta, now)).then_some(real)
+}
+
+/// Whether an entry was written within the last second.
+#[inline(always)]
+fn is_fresh(meta: Meta, now: Stamp) -> bool {
+    now.is_within(globals::second(), meta.seen())
+}
+
+/// Whether a connection's time is not over. Asked of one that is in use, it costs no look at the timeouts, of which none is
+/// shorter than a second.
+#[inline(always)]
+fn is_due_later(meta: Meta, now: Stamp) -> bool {
+    is_fresh(meta, now) || globals::timeouts().remaining(meta, now) > 0
 }
 
 /// Whether a real server still is the one that the connection was made with.
@@ -331,6 +408,12 @@ fn is_current(meta: Meta, real: &Real) -> bool {
 #[inline(always)]
 fn is_for(real: &Real, key: &FlowKey) -> bool {
     same(real.virtual_address, key.destination) && real.virtual_port == key.destination_port
+}
+
+/// Whether a real server's replies look like this packet.
+#[inline(always)]
+fn is_from(real: &Real, key: &FlowKey) -> bool {
+    real.method == Method::Nat as u8 && same(real.address, key.source) && real.port == key.source_port
 }
 
 /// Whether two real servers stand in one service.

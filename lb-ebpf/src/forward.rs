@@ -1,22 +1,24 @@
 //! From client to real server, by the method of the real server.
 
-mod direct;
+pub(crate) mod direct;
 pub(crate) mod nat;
 
 use lb_common::{Method, Real, Reason};
 
 use crate::{
-    bytes::Bytes as _,
-    checksum::ChecksumUpdate,
-    ctx::Frame,
+    bytes::Access,
+    checksum::Change,
     hop::{self, Hop},
     outcome::Outcome,
-    packet::{Ipv4Tail, Packet},
+    packet::{Packet, TtlWord},
 };
+
+/// Offset of the time to live in an IPv4 header (RFC 791 3.1).
+const TTL: i32 = 8;
 
 /// Sends the packet to its real server.
 #[inline(always)]
-pub(crate) fn to_real(frame: &mut Frame, packet: &Packet, real: &Real) -> Outcome {
+pub(crate) fn to_real(frame: &mut impl Access, packet: &Packet, real: &Real) -> Outcome {
     if real.ifindex == 0 {
         return Err(Reason::NoNextHop);
     }
@@ -34,14 +36,10 @@ pub(crate) fn check_ttl(packet: &Packet) -> Result<(), Reason> {
     if packet.ttl <= 1 { Err(Reason::TtlExceeded) } else { Ok(()) }
 }
 
-/// The end of the IPv4 header with one taken from its time to live; the checksum without its last step, for further
-/// replacements.
+/// Takes one from the time to live; `change` is what else is replaced under the checksum. `None` where the header is not there.
 #[inline(always)]
-fn decrement_ttl(frame: &Frame, packet: &Packet) -> Option<(Ipv4Tail, ChecksumUpdate)> {
-    let tail = Ipv4Tail(frame.read(packet.l3 + Ipv4Tail::OFFSET)?);
-    let before = tail.ttl_and_protocol();
+fn decrement_ttl(frame: &mut impl Access, packet: &Packet, change: Option<Change>) -> Option<()> {
+    let word = TtlWord(frame.l3::<_, TTL>(packet)?);
     // Never zero: `check_ttl` was asked before.
-    let after = before.wrapping_sub(1 << 8);
-    let checksum = ChecksumUpdate::new(tail.checksum()).replace_u16(before, after);
-    Some((tail.with(after, [0; 2]), checksum))
+    frame.set_l3::<_, TTL>(packet, word.decremented(change).0)
 }

@@ -2,7 +2,7 @@
 
 use core::{hint::black_box, ptr::addr_of};
 
-use lb_common::flow_table::Timeouts;
+use lb_common::flow_table::{HashKey, Timeouts};
 
 /// See [`lb_common::global::BUCKETS`].
 #[unsafe(no_mangle)]
@@ -15,6 +15,10 @@ static TIMEOUTS: Timeouts = Timeouts([1; 16]);
 /// See [`lb_common::global::SECOND`].
 #[unsafe(no_mangle)]
 static SECOND: u32 = 1;
+
+/// See [`lb_common::global::HASH_KEY`].
+#[unsafe(export_name = "HASH_KEY_VALUE")]
+static HASH_KEY: HashKey = HashKey([0; 3]);
 
 /// Buckets of the flow table.
 #[inline(always)]
@@ -35,4 +39,11 @@ pub(crate) fn timeouts() -> &'static Timeouts {
 pub(crate) fn second() -> u32 {
     // SAFETY: as in `buckets`.
     unsafe { addr_of!(SECOND).read_volatile() }
+}
+
+/// The secret of the flow table.
+#[inline(always)]
+pub(crate) fn hash_key() -> HashKey {
+    // SAFETY: as in `buckets`.
+    unsafe { addr_of!(HASH_KEY).read_volatile() }
 }

@@ -7,6 +7,7 @@ use aya_ebpf::{
 use lb_common::{LastHop, PeerHop, Real, Reason, mac_number};
 
 use crate::{
+    bytes::Access,
     ctx::Frame,
     outcome::{Outcome, Sent},
     packet::{Macs, Packet},
@@ -59,14 +60,14 @@ impl Hop {
     /// `OtherVlan`: a tag means something on the segment that it came from alone. The kernel takes it off and hands the
     /// packet to the interface of the VLAN, on which the program may stand too.
     #[inline(always)]
-    pub(crate) fn check_vlan(&self, frame: &Frame, packet: &Packet) -> Result<(), Reason> {
+    pub(crate) fn check_vlan(&self, frame: &impl Access, packet: &Packet) -> Result<(), Reason> {
         if packet.in_vlan && self.ifindex != frame.ingress() { Err(Reason::OtherVlan) } else { Ok(()) }
     }
 
     /// The next hop of the kernel's routing table from `source` to `destination`; `None` where there is no route, or
     /// the neighbour is not resolved.
     #[inline(always)]
-    pub(crate) fn by_route(frame: &Frame, source: [u8; 4], destination: [u8; 4]) -> Option<Self> {
+    pub(crate) fn by_route(frame: &impl Access, source: [u8; 4], destination: [u8; 4]) -> Option<Self> {
         let mut hop = Self::UNKNOWN;
         let [source, destination] = [source, destination].map(u32::from_ne_bytes);
         route(frame.as_ptr(), source, destination, &mut hop).then_some(hop)
@@ -91,7 +92,7 @@ fn route(ctx: *mut xdp_md, source: u32, destination: u32, hop: &mut Hop) -> bool
 
 /// Addresses the frame to `hop` and sends it.
 #[inline(always)]
-pub(crate) fn send(frame: &mut Frame, hop: &Hop, reason: Reason) -> Outcome {
-    frame.write(0, hop.macs.0).ok_or(Reason::Malformed)?;
+pub(crate) fn send(frame: &mut impl Access, hop: &Hop, reason: Reason) -> Outcome {
+    frame.set_macs(hop.macs).ok_or(Reason::Malformed)?;
     Ok(Sent { reason, ifindex: hop.ifindex })
 }

@@ -7,7 +7,7 @@ use core::intrinsics::{AtomicOrdering, atomic_cxchg};
 
 use lb_common::{LAST_HOPS as COUNT, LastHop};
 
-use crate::maps::{HASH_KEY, LAST_HOPS};
+use crate::{globals, maps::LAST_HOPS};
 
 /// Places that are tried for a neighbour. A table so full that all are taken serves the others by the routing table.
 const PROBES: usize = 8;
@@ -24,8 +24,7 @@ pub(crate) fn get(index: u16) -> LastHop {
 /// The number of a neighbour, which is added where it is new; 0 where there is no room.
 #[inline(always)]
 pub(crate) fn number_of(hop: &LastHop) -> u16 {
-    let Some(key) = HASH_KEY.get(0) else { return 0 };
-    let start = hop.start(key.0[0]);
+    let start = hop.start(globals::hash_key().0[0]);
     for probe in 0..PROBES {
         let index = (start + probe) & (COUNT - 1);
         // Number 0 says that there is none.

@@ -27,6 +27,8 @@ mod count;
 #[cfg(target_arch = "bpf")]
 mod ctx;
 #[cfg(target_arch = "bpf")]
+mod established;
+#[cfg(target_arch = "bpf")]
 mod finish;
 #[cfg(target_arch = "bpf")]
 mod flows;
@@ -57,6 +59,8 @@ mod peer;
 #[cfg(target_arch = "bpf")]
 mod pipeline;
 #[cfg(target_arch = "bpf")]
+mod plain;
+#[cfg(target_arch = "bpf")]
 mod refuse;
 #[cfg(any(target_arch = "bpf", test))]
 mod reset;
@@ -74,17 +78,61 @@ mod words;
 #[cfg(target_arch = "bpf")]
 mod entry {
     use aya_ebpf::{macros::xdp, programs::XdpContext};
-    use lb_common::{Reason, tail};
+    use lb_common::{IPPROTO_TCP, IPPROTO_UDP, Reason, tail};
 
     use crate::{
-        addresses, bytes::Bytes as _, ctx::Frame, finish::finish, flows, log, maps::PROGRAMS, parse,
-        pipeline, unknown,
+        addresses,
+        bytes::Bytes as _,
+        ctx::Frame,
+        established::{self, Elsewhere},
+        finish::finish,
+        flows, log,
+        maps::PROGRAMS,
+        parse, pipeline,
+        plain::{Plain, Sight},
+        unknown,
     };
 
     /// Runs for every frame that comes in. Here is the way of the many: packets that do not concern the balancer, and
-    /// those of connections that it knows.
+    /// those of connections that it finds at first sight. All others go on in one of the programs below.
     #[xdp(frags)]
     fn lb(ctx: XdpContext) -> u32 {
+        let mut plain = match Plain::of(Frame::new(&ctx)) {
+            Sight::Plain(plain) => plain,
+            Sight::NotIpv4(frame) => return finish(&frame, Err(Reason::NotIpv4), frame.length()),
+            Sight::Odd => return go_on(&ctx, tail::ANY),
+        };
+        let concern = addresses::concern(plain.source(), plain.destination());
+        if concern.is_none() {
+            return finish(&plain, Err(Reason::NotOurs), plain.length());
+        }
+        // Each protocol by itself: what follows then asks no more which it is.
+        let sent = match plain.protocol() {
+            Some(IPPROTO_TCP) => established::process(&mut plain, Plain::tcp, concern),
+            Some(IPPROTO_UDP) => established::process(&mut plain, Plain::udp, concern),
+            _ => Err(Elsewhere::Any),
+        };
+        match sent {
+            Ok(sent) => finish(&plain, Ok(sent), plain.length()),
+            Err(Elsewhere::Any) => go_on(&ctx, tail::ANY),
+            Err(Elsewhere::NoConnection) => go_on(&ctx, tail::NO_CONNECTION),
+        }
+    }
+
+    /// Jumps to another program for good. It has its own stack, the verifier walks each by itself, and each parses the frame
+    /// anew: what is handed over would have to be stored.
+    #[inline(always)]
+    fn go_on(ctx: &XdpContext, program: u32) -> u32 {
+        // SAFETY: nothing here waits to be dropped.
+        unsafe { PROGRAMS.tail_call(ctx, program) };
+        // It is not there: the daemon has not finished.
+        let frame = Frame::new(ctx);
+        finish(&frame, Err(Reason::BadTable), frame.linear_length())
+    }
+
+    /// The way of frames of every shape, and of connections that are not found at first sight.
+    #[xdp(frags)]
+    fn lb_any(ctx: XdpContext) -> u32 {
         let mut frame = Frame::new(&ctx);
         let head = match parse::head(&frame) {
             Ok(head) => head,
@@ -98,34 +146,22 @@ mod entry {
             Ok(packet) => packet,
             Err(reason) => return finish(&frame, Err(reason), head.frame_length(&frame)),
         };
-        let outcome = match pipeline::process(&mut frame, &packet, concern, flows::now()) {
-            Some(outcome) => outcome,
-            None => {
-                // SAFETY: control goes to the other program for good, and nothing here waits to be dropped.
-                unsafe { PROGRAMS.tail_call(&ctx, tail::NO_CONNECTION) };
-                // It is not there: the daemon has not finished.
-                Err(Reason::BadTable)
-            }
+        let Some(outcome) = pipeline::process(&mut frame, &packet, concern, flows::now()) else {
+            return go_on(&ctx, tail::NO_CONNECTION);
         };
         log::outcome(&packet.key, outcome);
         finish(&frame, outcome, packet.frame_length)
     }
 
-    /// The way of the few: whatever begins a connection, or belongs to none that is known. A program of its own, which the
-    /// first one jumps to: it has its own stack, and the verifier walks each by itself. It parses once more, for what is
-    /// handed over would have to be stored for every packet.
+    /// The way of whatever begins a connection, or belongs to none that is known.
     #[xdp(frags)]
     fn lb_no_connection(ctx: XdpContext) -> u32 {
         let mut frame = Frame::new(&ctx);
         match parse::parse(&frame) {
             Ok(packet) => {
-                let outcome = match unknown::process(&mut frame, &packet, flows::now()) {
-                    Some(outcome) => outcome,
-                    None => {
-                        // SAFETY: as in `lb`. Not for ever: what is to be done in another way is noted.
-                        unsafe { PROGRAMS.tail_call(&ctx, tail::NO_CONNECTION) };
-                        Err(Reason::BadTable)
-                    }
+                // Once more, and not for ever: what is to be done in another way is noted.
+                let Some(outcome) = unknown::process(&mut frame, &packet, flows::now()) else {
+                    return go_on(&ctx, tail::NO_CONNECTION);
                 };
                 log::outcome(&packet.key, outcome);
                 finish(&frame, outcome, packet.frame_length)

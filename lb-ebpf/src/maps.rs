@@ -19,7 +19,7 @@ const MAPPED: usize = BPF_F_MMAPABLE as usize;
 
 /// The programs that are jumped to, by [`lb_common::tail`].
 #[btf_map]
-pub(crate) static PROGRAMS: ProgramArray<1> = ProgramArray::new();
+pub(crate) static PROGRAMS: ProgramArray<2> = ProgramArray::new();
 
 /// Virtual services. Resized to `limits.services`.
 #[btf_map]
@@ -50,7 +50,7 @@ pub(crate) static FLOWS: Array<RawBucket, { bucket_count(1 << 20) as usize }, MA
 pub(crate) static CHANGES: Array<ChangeMarks, { mark_count(bucket_count(1 << 20)) as usize }, MAPPED> =
     Array::new();
 
-/// The secret of the flow table.
+/// The secret of the flow table, for the daemon: the program has it as a global, and nobody needs it without the table.
 #[btf_map]
 pub(crate) static HASH_KEY: Array<HashKey, 1> = Array::new();
 

@@ -30,7 +30,7 @@ pub(crate) fn is_recent(key: &FlowKey, now: Stamp) -> bool {
 
 #[inline(always)]
 fn entry(key: &FlowKey) -> Option<*mut u32> {
-    let places = flows::places(key.from(), key.protocol)?;
+    let places = flows::places(key.from(), key.protocol);
     OVERFLOWS.get_ptr_mut(places.first & (COUNT as u32 - 1))
 }
 

@@ -4,6 +4,8 @@ use lb_common::FlowKey;
 #[cfg(target_arch = "bpf")]
 use lb_common::{IPPROTO_UDP, LastHop};
 
+use crate::checksum::Change;
+
 /// A TCP or UDP packet over IPv4, as its headers describe it. Every offset counts from the start of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Packet {
@@ -38,7 +40,7 @@ impl Packet {
     /// The neighbour on interface `ingress` that it came from.
     #[inline(always)]
     pub(crate) const fn last_hop(&self, ingress: u32) -> LastHop {
-        LastHop::of_numbers(ingress, self.macs.source(), self.macs.destination())
+        self.macs.last_hop(ingress)
     }
 }
 
@@ -71,6 +73,13 @@ impl Macs {
         (middle >> 16) as u64 | (high as u64) << 16
     }
 
+    /// The neighbour on interface `ingress` that a frame with these comes from.
+    #[cfg(target_arch = "bpf")]
+    #[inline(always)]
+    pub(crate) const fn last_hop(self, ingress: u32) -> LastHop {
+        LastHop::of_words(ingress, self.0)
+    }
+
     /// With the two exchanged: back to the sender.
     #[inline(always)]
     pub(crate) const fn back(self) -> Self {
@@ -78,50 +87,21 @@ impl Macs {
     }
 }
 
-/// The end of an IPv4 header, which routers change, in words of memory: time to live, protocol and checksum; source; and
-/// destination (RFC 791 3.1).
+/// The word of an IPv4 header that every router changes, in memory: time to live, protocol and checksum (RFC 791 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ipv4Tail(pub(crate) [u32; 3]);
+pub(crate) struct TtlWord(pub(crate) [u8; 4]);
 
-impl Ipv4Tail {
-    /// Where it starts in the header.
-    #[cfg(target_arch = "bpf")]
-    pub(crate) const OFFSET: usize = 8;
-
-    /// Time to live and protocol, as the number that the checksum covers.
+impl TtlWord {
+    /// With one taken from the time to live, which must not be zero, and after `change`, if something else is replaced.
     #[inline(always)]
-    pub(crate) const fn ttl_and_protocol(self) -> u16 {
-        let Self([first, ..]) = self;
-        (first as u16).swap_bytes()
-    }
-
-    /// The checksum, in network order.
-    #[inline(always)]
-    pub(crate) const fn checksum(self) -> [u8; 2] {
-        let Self([first, ..]) = self;
-        ((first >> 16) as u16).to_ne_bytes()
-    }
-
-    /// With these.
-    #[inline(always)]
-    pub(crate) const fn with(self, ttl_and_protocol: u16, checksum: [u8; 2]) -> Self {
-        let Self([_, source, destination]) = self;
-        let checksum = u16::from_ne_bytes(checksum) as u32;
-        Self([checksum << 16 | ttl_and_protocol.swap_bytes() as u32, source, destination])
-    }
-
-    /// With another source.
-    #[inline(always)]
-    pub(crate) const fn from(self, source: [u8; 4]) -> Self {
-        let Self([first, _, destination]) = self;
-        Self([first, u32::from_ne_bytes(source), destination])
-    }
-
-    /// With another destination.
-    #[inline(always)]
-    pub(crate) const fn to(self, destination: [u8; 4]) -> Self {
-        let Self([first, source, _]) = self;
-        Self([first, source, u32::from_ne_bytes(destination)])
+    pub(crate) const fn decremented(self, change: Option<Change>) -> Self {
+        let Self([ttl, protocol, high, low]) = self;
+        let change = match change {
+            Some(change) => change.and(Change::TTL_DECREMENT),
+            None => Change::TTL_DECREMENT,
+        };
+        let [high, low] = change.of([high, low]);
+        Self([ttl - 1, protocol, high, low])
     }
 }
 
@@ -163,6 +143,7 @@ impl TcpFlags {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checksum::checksum;
 
     #[test]
     fn only_a_lone_syn_opens_a_connection() {
@@ -184,14 +165,15 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_header_changes_part_by_part() {
-        let octets = [64, 6, 0xab, 0xcd, 10, 0, 0, 1, 10, 0, 0, 2_u8];
-        let word = |n: usize| u32::from_ne_bytes(octets[4 * n..][..4].try_into().unwrap());
-        let tail = Ipv4Tail([word(0), word(1), word(2)]);
-        assert_eq!((tail.ttl_and_protocol(), tail.checksum()), (0x4006, [0xab, 0xcd]));
-        assert_eq!(tail.with(0x4006, [0xab, 0xcd]), tail);
-        let changed = tail.with(0x3f06, [1, 2]).from([10, 0, 0, 3]).to([10, 0, 0, 4]);
-        assert_eq!((changed.ttl_and_protocol(), changed.checksum()), (0x3f06, [1, 2]));
-        assert_eq!(changed.0[1..].iter().map(|w| w.to_ne_bytes()[3]).collect::<Vec<_>>(), [3, 4]);
+    fn a_router_takes_one_from_the_time_to_live() {
+        // A header of 192.168.0.1 to 192.168.0.199, time to live 64, protocol 17.
+        let words = |ttl: u16| [0x4500, 0x0073, 0x0000, 0x4000, ttl, 0xc0a8, 0x0001, 0xc0a8, 0x00c7];
+        for (before, after) in [(0x4011, 0x3f11), (0x0111, 0x0011), (0xff06, 0xfe06_u16)] {
+            let word = |ttl: u16| {
+                let ([ttl_octet, protocol], [high, low]) = (ttl.to_be_bytes(), checksum(words(ttl)));
+                TtlWord([ttl_octet, protocol, high, low])
+            };
+            assert_eq!(word(before).decremented(None), word(after), "{before:x}");
+        }
     }
 }

@@ -19,7 +19,7 @@ const MAX_TAGS: usize = 2;
 /// All bits of the offset of an IPv4 header: 14, 18 or 22.
 const OFFSET_MASK: usize = 31;
 /// "More fragments" and the fragment offset: not zero in every fragment (RFC 791 3.1).
-const FRAGMENT: u16 = 0x3fff;
+pub(crate) const FRAGMENT: u16 = 0x3fff;
 /// The octet of a TCP header with the data offset in its upper half; the flags follow (RFC 9293 3.1).
 pub(crate) const TCP_DATA_OFFSET: usize = offset_of!(TcpHdr, _bitfield_1);
 

@@ -3,7 +3,7 @@
 use lb_common::{PeerHop, Reason, mac_number};
 
 use crate::{
-    ctx::Frame,
+    bytes::Access,
     hop::{self, Hop},
     maps::PEER_HOPS,
     outcome::Outcome,
@@ -32,7 +32,7 @@ impl Peer {
     /// it twice, and to answer it would reset a connection of somebody else. The kernel drops such packets too
     /// (`PACKET_OTHERHOST` in `ip_rcv_core`).
     #[inline(always)]
-    pub(crate) fn of(frame: &Frame, macs: Macs) -> Result<Self, Reason> {
+    pub(crate) fn of(frame: &impl Access, macs: Macs) -> Result<Self, Reason> {
         let ifindex = frame.ingress();
         if macs.destination() & GROUP != 0 {
             return Err(Reason::Overheard);
@@ -52,6 +52,6 @@ impl Peer {
 
 /// Hands the packet to the peer as it is: as if the sender had addressed the peer itself.
 #[inline(always)]
-pub(crate) fn second_chance(frame: &mut Frame, peer: &Hop) -> Outcome {
+pub(crate) fn second_chance(frame: &mut impl Access, peer: &Hop) -> Outcome {
     hop::send(frame, peer, Reason::SecondChance)
 }

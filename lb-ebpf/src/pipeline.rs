@@ -1,11 +1,11 @@
 //! The way of a packet whose connection is known.
 
 use aya_ebpf::bindings::xdp_md;
-use lb_common::{IPPROTO_UDP, LastHop, RealState, Reason, flow_table::Stamp};
+use lb_common::{IPPROTO_UDP, RealState, Reason, flow_table::Stamp};
 
 use crate::{
     addresses::Concern,
-    bytes::Bytes as _,
+    bytes::{Access as _, Bytes as _},
     count,
     ctx::Frame,
     flows::{self, Connection},
@@ -24,39 +24,39 @@ pub(crate) fn process(frame: &mut Frame, packet: &Packet, concern: Concern, now:
     let Concern { to_service, from_real } = concern;
     if to_service && let Some(connection) = flows::of_client(&packet.key, now) {
         if !starts_anew(packet, &connection) {
-            return Some(from_client(frame, packet, &connection, now));
+            return Some(from_client(frame, packet, &connection));
         }
         connection.remove();
     }
     // A real server may itself be the client of a virtual service, so that its packets are asked for both ways.
     if from_real && let Some(connection) = flows::of_reply(&packet.key, now) {
-        return Some(from_real_server(frame, packet, &connection, now));
+        return Some(from_real_server(frame, packet, &connection));
     }
     None
 }
 
 /// A packet of a client.
 #[inline(always)]
-fn from_client(frame: &mut Frame, packet: &Packet, connection: &Connection, now: Stamp) -> Outcome {
+fn from_client(frame: &mut Frame, packet: &Packet, connection: &Connection) -> Outcome {
     forward::check_ttl(packet)?;
     let side = connection.client_side();
     let hop = match side {
-        Side::Input => last_hop(frame, packet, connection.meta().hop())?,
+        Side::Input => last_hop(frame, packet, connection.meta.hop())?,
         // The real server answers by itself.
         Side::InputOnly | Side::Output => 0,
     };
-    connection.touch(now, hop, |state| tcp_state::next(side, state, packet.flags));
+    connection.touch(hop, |state| tcp_state::next(side, state, packet.flags));
     count::to_real(connection.index, packet.total_length);
     forward::to_real(frame, packet, connection.real)
 }
 
 /// A reply of a NAT real server.
 #[inline(always)]
-fn from_real_server(frame: &mut Frame, packet: &Packet, connection: &Connection, now: Stamp) -> Outcome {
+fn from_real_server(frame: &mut Frame, packet: &Packet, connection: &Connection) -> Outcome {
     forward::check_ttl(packet)?;
     let Connection { real, index, .. } = *connection;
-    let number = connection.meta().hop();
-    connection.touch(now, number, |state| tcp_state::next(Side::Output, state, packet.flags));
+    let number = connection.meta.hop();
+    connection.touch(number, |state| tcp_state::next(Side::Output, state, packet.flags));
     let hop = match Hop::of_last(&last_hops::get(number)) {
         Some(hop) => hop,
         None => {
@@ -97,7 +97,7 @@ fn changed_last_hop(ctx: *mut xdp_md) -> u32 {
         // What the peer passed on came to the peer from a neighbour that is unknown here.
         Ok(Peer::Sender) => UNCHANGED,
         Ok(Peer::Reachable(_) | Peer::Unknown) => {
-            let hop = LastHop::of_numbers(frame.ingress(), macs.source(), macs.destination());
+            let hop = macs.last_hop(frame.ingress());
             last_hops::number_of(&hop) as u32
         }
         Err(_) => OVERHEARD,
@@ -112,5 +112,5 @@ fn starts_anew(packet: &Packet, connection: &Connection) -> bool {
         return is_down;
     }
     packet.flags.opens()
-        && (is_down || tcp_state::may_reuse(connection.client_side(), connection.meta().state()))
+        && (is_down || tcp_state::may_reuse(connection.client_side(), connection.meta.state()))
 }

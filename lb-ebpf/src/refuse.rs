@@ -5,7 +5,7 @@ use lb_common::{IPPROTO_TCP, Reason};
 use network_types::ip::Ipv4Hdr;
 
 use crate::{
-    bytes::Bytes as _,
+    bytes::{Access as _, Bytes as _},
     ctx::Frame,
     hop::Hop,
     outcome::{Outcome, Sent},

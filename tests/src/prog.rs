@@ -121,7 +121,7 @@ impl Program {
     /// As [`load`](Self::load).
     pub fn load_with(sizes: Sizes, level: u8) -> Result<Self> {
         let Sizes { reals, services, flows } = sizes;
-        let globals = Globals::new(bucket_count(flows));
+        let globals = Globals::new(bucket_count(flows), HASH_KEY);
         let mut loader = EbpfLoader::new();
         globals.set(&mut loader);
         let mut ebpf = loader

@@ -214,11 +214,17 @@ impl Meta {
     /// The same after another packet at `now`, which leaves the connection in `state`.
     #[inline(always)]
     pub const fn used(self, state: ConnState, now: Stamp) -> Self {
-        let kept = self.0 & !(STATE | Stamp::MASK as u64);
+        let kept = self.0 & !(STATE | Stamp::MASK as u64 | PEERS);
         Self(kept | CONFIRMED | (state as u64) << STATE_SHIFT | now.number() as u64)
     }
 
-    /// The same with another last hop, as a packet here leaves it: the connection is this router's then.
+    /// The same after another packet at `now` that changes nothing else.
+    #[inline(always)]
+    pub const fn seen_at(self, now: Stamp) -> Self {
+        Self(self.0 & !(Stamp::MASK as u64 | PEERS) | CONFIRMED | now.number() as u64)
+    }
+
+    /// The same with another last hop, as a packet here leaves it.
     #[inline(always)]
     pub const fn with_hop(self, hop: u16) -> Self {
         Self(self.0 & !(HOP | PEERS) | (hop as u64) << HOP_SHIFT & HOP)
@@ -229,7 +235,8 @@ impl Meta {
         Self(self.0 | PEERS)
     }
 
-    /// Whether the peer used the connection last, as far as this router knows. Only what is the peer's may go at its word.
+    /// Whether the peer used the connection last, as far as this router knows: a packet here makes it this router's. Only what is
+    /// the peer's may go at its word.
     pub const fn is_peers(self) -> bool {
         self.0 & PEERS != 0
     }
@@ -260,11 +267,14 @@ mod tests {
                 assert!(meta.is_live() && !meta.is_confirmed() && meta.is_of_generation(0x0007_ffff));
                 let used = meta.used(ConnState::TimeWait, Stamp::new(5)).with_hop(3);
                 assert_eq!((used.state(), used.seen(), used.hop()), (ConnState::TimeWait, Stamp::new(5), 3));
+                assert_eq!(meta.seen_at(Stamp::new(5)), meta.used(state, Stamp::new(5)));
                 assert!(used.is_live() && used.is_confirmed() && used.is_of(protocol));
                 assert_eq!(used.generation(), 0xffff);
                 let peers = used.of_peer();
                 assert!(peers.is_peers() && !used.is_peers() && peers.hop() == 3 && peers.is_live());
-                assert_eq!(peers.with_hop(3), used);
+                let here =
+                    [peers.with_hop(3), peers.seen_at(used.seen()), peers.used(used.state(), used.seen())];
+                assert_eq!(here, [used; 3], "whatever a packet leaves is this router's");
             }
         }
     }

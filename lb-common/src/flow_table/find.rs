@@ -20,14 +20,16 @@ pub struct Found<B, T> {
     pub value: T,
 }
 
-/// The first live entry of `client` that `accept` makes something of.
+/// The first live entry of `client` that `accept` makes something of. `buckets` gives the first bucket and the second, 0 and
+/// 1: most look-ups need one.
 #[inline(always)]
 pub fn find<B: Bucket, T>(
-    buckets: [B; 2],
+    buckets: impl Fn(usize) -> Option<B>,
     client: Client,
     accept: impl Fn(Key, Meta) -> Option<T>,
 ) -> Option<Found<B, T>> {
-    for bucket in buckets {
+    for number in 0..2 {
+        let bucket = buckets(number)?;
         for way in 0..WAYS {
             let Some((key, meta)) = live(bucket, way, client) else { continue };
             if let Some(value) = accept(key, meta) {

@@ -2,7 +2,7 @@
 
 use aya::EbpfLoader;
 use lb_common::{
-    flow_table::{Timeouts, units_of},
+    flow_table::{HashKey, Timeouts, units_of},
     global,
 };
 use nix::time::{ClockId, clock_getres};
@@ -14,21 +14,23 @@ const DEFAULT_HZ: u32 = 250;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Globals {
     buckets: u32,
+    hash_key: HashKey,
     second: u32,
     timeouts: Timeouts,
 }
 
 impl Globals {
-    /// The globals for a flow table of `buckets` buckets on this kernel.
-    pub fn new(buckets: u32) -> Self {
+    /// The globals for a flow table of `buckets` buckets with the secret `hash_key`, on this kernel.
+    pub fn new(buckets: u32, hash_key: HashKey) -> Self {
         let hz = hz();
-        Self { buckets, second: units_of(1, hz), timeouts: Timeouts::at(hz) }
+        Self { buckets, hash_key, second: units_of(1, hz), timeouts: Timeouts::at(hz) }
     }
 
     /// Has the loader set them.
     pub fn set<'a>(&'a self, loader: &mut EbpfLoader<'a>) {
         loader
             .override_global(global::BUCKETS, &self.buckets, true)
+            .override_global(global::HASH_KEY, &self.hash_key, true)
             .override_global(global::SECOND, &self.second, true)
             .override_global(global::TIMEOUTS, &self.timeouts, true);
     }

@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{MapError, MapInfo, MapType},
+    maps::{Array, Map, MapData, MapError, MapInfo, MapType},
     programs::ProgramError,
 };
 use lb_common::{
@@ -64,12 +64,37 @@ pub(super) fn load(
         }
         loader.map_max_entries(shape.name, entries).map_pin_path(shape.name, path.as_path());
     }
-    let globals = Globals::new(buckets);
+    let hash_key = hash_key(&pins.map(map::HASH_KEY))?;
+    let globals = Globals::new(buckets, hash_key);
     globals.set(&mut loader);
     let mut ebpf =
         loader.load(&object::for_kernel(kernel)).map_err(|error| Error::Setup(load_failure(&error)))?;
     programs::load(&mut ebpf).map_err(|error| Error::Setup(load_failure(&error)))?;
+    keep_hash_key(&mut ebpf, hash_key)?;
     Ok((ebpf, notices))
+}
+
+/// The secret of the flow table: that of one that is in use, or nothing in it would be found again, else a new one.
+fn hash_key(path: &Path) -> Result<HashKey, Error> {
+    if path.exists() {
+        let failed = |error: MapError| Error::Setup(format!("{}: {error}", path.display()));
+        let keys = MapData::from_pin(path).map(Map::Array).map_err(failed)?;
+        let kept: HashKey = Array::try_from(keys).and_then(|keys| keys.get(&0, 0)).map_err(failed)?;
+        if kept != HashKey::default() {
+            return Ok(kept);
+        }
+    }
+    let random = || {
+        getrandom::u64().map_err(|error| Error::Setup(format!("the kernel gives no random numbers: {error}")))
+    };
+    Ok(HashKey::new([random()?, random()?, random()?]))
+}
+
+/// Keeps the secret beside the flow table.
+fn keep_hash_key(ebpf: &mut Ebpf, key: HashKey) -> Result<(), Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::Setup(format!("the map {}: {error}", map::HASH_KEY));
+    let map = ebpf.map_mut(map::HASH_KEY).ok_or_else(|| failed(&"the object has none"))?;
+    Array::try_from(map).and_then(|mut keys| keys.set(0, key, 0)).map_err(|error| failed(&error))
 }
 
 /// Entries of the map pinned at `path`; `None` where none is pinned. aya reuses a pinned map of any shape, so it is
@@ -125,7 +150,7 @@ fn shapes(limits: &Limits) -> [Shape; 17] {
         shape::<u32, LastHop>(map::LAST_HOPS, MapType::Array, LAST_HOPS as u32, None),
         shape::<u32, u32>(map::OVERFLOWS, MapType::Array, OVERFLOWS as u32, None),
         shape::<u32, AddressFilter>(map::ADDRESSES, MapType::Array, 1, None),
-        shape::<u32, u32>(map::PROGRAMS, MapType::ProgramArray, 1, None),
+        shape::<u32, u32>(map::PROGRAMS, MapType::ProgramArray, 2, None),
         shape::<u32, RouterState>(map::ROUTER, MapType::Array, 1, None),
         shape::<u32, PeerHop>(map::PEER_HOPS, MapType::Hash, 64, None),
         shape::<[u8; 4], u8>(map::LOCALS, MapType::Hash, 1024, None),

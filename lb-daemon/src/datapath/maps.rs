@@ -8,9 +8,7 @@ use aya::{
 };
 use lb_common::{
     AddressFilter, Counter, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason, Ring, RouterRole,
-    RouterState, Scheduler, Service, ServiceKey,
-    flow_table::{HashKey, bucket_capacity},
-    map,
+    RouterState, Scheduler, Service, ServiceKey, flow_table::bucket_capacity, map,
 };
 
 use super::{Error, Op, filter::Filter, owner_change, pins::Pins};
@@ -57,7 +55,6 @@ impl Maps {
             addresses: take(ebpf, map::ADDRESSES)?,
             filter: Filter::default(),
         };
-        maps.make_hash_key(take(ebpf, map::HASH_KEY)?)?;
         let services = maps.services.keys().collect::<Result<Vec<_>, _>>();
         let reals = maps.real_keys.keys().collect::<Result<Vec<_>, _>>();
         maps.filter = Filter::new(
@@ -66,19 +63,6 @@ impl Maps {
         );
         maps.write_filter()?;
         Ok(maps)
-    }
-
-    /// Gives a new flow table its secret. That of one that is in use stays, or nothing in it would be found again.
-    fn make_hash_key(&self, mut keys: Array<MapData, HashKey>) -> Result<(), Error> {
-        if keys.get(&0, 0).map_err(failed(map::HASH_KEY, "reading"))? != HashKey::default() {
-            return Ok(());
-        }
-        let random = || {
-            getrandom::u64()
-                .map_err(|error| Error::Setup(format!("the kernel gives no random numbers: {error}")))
-        };
-        let key = HashKey([random()?, random()?, random()?]);
-        set(keys.set(0, key, 0), map::HASH_KEY)
     }
 
     fn write_filter(&mut self) -> Result<(), Error> {

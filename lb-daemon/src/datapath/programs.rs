@@ -16,13 +16,16 @@ use super::verifier;
 /// # Errors
 /// The kernel's refusal.
 pub fn load(ebpf: &mut Ebpf) -> Result<(), EbpfError> {
-    for name in [program::NO_CONNECTION, program::CLOCK, program::ENTRY] {
+    for name in [program::NO_CONNECTION, program::ANY, program::CLOCK, program::ENTRY] {
         verifier::load(named(ebpf, name)?)?;
     }
-    let target = named(ebpf, program::NO_CONNECTION)?.fd()?.try_clone().map_err(ProgramError::IOError)?;
-    // Programs that run already jump to the new one from now on: it reads the same maps.
-    let map = ebpf.map_mut(map::PROGRAMS).ok_or(ProgramError::NotLoaded)?;
-    Ok(ProgramArray::try_from(map)?.set(tail::NO_CONNECTION, &target, 0)?)
+    for (slot, name) in [(tail::NO_CONNECTION, program::NO_CONNECTION), (tail::ANY, program::ANY)] {
+        let target = named(ebpf, name)?.fd()?.try_clone().map_err(ProgramError::IOError)?;
+        // Programs that run already jump to the new one from now on: it reads the same maps.
+        let map = ebpf.map_mut(map::PROGRAMS).ok_or(ProgramError::NotLoaded)?;
+        ProgramArray::try_from(map)?.set(slot, &target, 0)?;
+    }
+    Ok(())
 }
 
 /// The program that is attached to interfaces.

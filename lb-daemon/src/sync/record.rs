@@ -112,8 +112,9 @@ impl Condition {
     /// The entry, in no phase yet, of a flow of the peer like this with a real server of this generation.
     pub fn entry(&self, protocol: u8, generation: u32, hop: u16, clock: &Clock) -> Meta {
         let seen = clock.before(self.age_ms);
-        let meta = Meta::new(protocol, self.state, seen, generation, hop).of_peer();
-        if self.confirmed { meta.used(self.state, seen) } else { meta }
+        let meta = Meta::new(protocol, self.state, seen, generation, hop);
+        let meta = if self.confirmed { meta.used(self.state, seen) } else { meta };
+        meta.of_peer()
     }
 
     /// The same, `millis` later.

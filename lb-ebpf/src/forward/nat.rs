@@ -6,12 +6,20 @@ use lb_common::{IPPROTO_TCP, Real, Reason};
 use network_types::{tcp::TcpHdr, udp::UdpHdr};
 
 use super::decrement_ttl;
-use crate::{
-    bytes::Bytes as _,
-    checksum::ChecksumUpdate,
-    ctx::Frame,
-    packet::{Ipv4Tail, Packet},
-};
+use crate::{bytes::Access, checksum::Change, packet::Packet};
+
+/// Offsets in the IPv4 header (RFC 791 3.1).
+const SOURCE: i32 = 12;
+/// See [`SOURCE`].
+const DESTINATION: i32 = 16;
+/// Offsets in the header of TCP or UDP, which begin alike.
+const SOURCE_PORT: i32 = offset_of!(TcpHdr, source) as i32;
+/// See [`SOURCE_PORT`].
+const DESTINATION_PORT: i32 = offset_of!(TcpHdr, dest) as i32;
+/// Offset of the checksum in a header of TCP.
+const TCP_CHECKSUM: i32 = offset_of!(TcpHdr, check) as i32;
+/// And in one of UDP.
+const UDP_CHECKSUM: i32 = offset_of!(UdpHdr, check) as i32;
 
 /// An address and a port.
 #[derive(Clone, Copy)]
@@ -20,82 +28,49 @@ struct Endpoint {
     port: u16,
 }
 
-/// Which endpoint of a packet is rewritten.
-#[derive(Clone, Copy)]
-enum End {
-    Source,
-    Destination,
-}
-
 /// Rewrites a packet from a client: it is now for the real server.
 #[inline(always)]
-pub(super) fn to_real(frame: &mut Frame, packet: &Packet, real: &Real) -> Result<Reason, Reason> {
+pub(crate) fn to_real(frame: &mut impl Access, packet: &Packet, real: &Real) -> Result<Reason, Reason> {
     let old = Endpoint { address: packet.key.destination, port: packet.key.destination_port };
     let new = Endpoint { address: real.address, port: real.port };
-    rewrite(frame, packet, End::Destination, old, new)?;
+    rewrite::<DESTINATION, DESTINATION_PORT>(frame, packet, old, new).ok_or(Reason::Malformed)?;
     Ok(Reason::NatIn)
 }
 
 /// Rewrites a packet from a real server: it now comes from the real server's virtual service.
 #[inline(always)]
-pub(crate) fn to_client(frame: &mut Frame, packet: &Packet, real: &Real) -> Result<Reason, Reason> {
+pub(crate) fn to_client(frame: &mut impl Access, packet: &Packet, real: &Real) -> Result<Reason, Reason> {
     let old = Endpoint { address: packet.key.source, port: packet.key.source_port };
     let new = Endpoint { address: real.virtual_address, port: real.virtual_port };
-    rewrite(frame, packet, End::Source, old, new)?;
+    rewrite::<SOURCE, SOURCE_PORT>(frame, packet, old, new).ok_or(Reason::Malformed)?;
     Ok(Reason::NatOut)
 }
 
+/// Puts `new` in the place of `old`, which stands at `ADDRESS` in the IPv4 header and at `PORT` in the next.
 #[inline(always)]
-fn rewrite(frame: &mut Frame, packet: &Packet, end: End, old: Endpoint, new: Endpoint) -> Result<(), Reason> {
-    // Not by a closure: the compiler makes a function of one that has much in it, and all of `packet` has to stand in memory.
-    rewrite_ip(frame, packet, end, old, new).ok_or(Reason::Malformed)?;
-    rewrite_transport(frame, packet, end, old, new).ok_or(Reason::Malformed)
-}
-
-#[inline(always)]
-fn rewrite_ip(frame: &mut Frame, packet: &Packet, end: End, old: Endpoint, new: Endpoint) -> Option<()> {
-    let (tail, checksum) = decrement_ttl(frame, packet)?;
-    let checksum = checksum.replace_address(old.address, new.address).finish();
-    let tail = tail.with(tail.ttl_and_protocol(), checksum);
-    let tail = match end {
-        End::Source => tail.from(new.address),
-        End::Destination => tail.to(new.address),
-    };
-    frame.write(packet.l3 + Ipv4Tail::OFFSET, tail.0)
-}
-
-#[inline(always)]
-fn rewrite_transport(
-    frame: &mut Frame,
+fn rewrite<const ADDRESS: i32, const PORT: i32>(
+    frame: &mut impl Access,
     packet: &Packet,
-    end: End,
     old: Endpoint,
     new: Endpoint,
 ) -> Option<()> {
+    let change = Change::of_address(old.address, new.address);
+    decrement_ttl(frame, packet, Some(change))?;
+    frame.set_l3::<_, ADDRESS>(packet, new.address)?;
+    // The checksums of TCP and UDP cover the addresses too, in the pseudo-header (RFC 9293 3.1, RFC 768).
+    let port = new.port.to_be_bytes();
+    let change = change.word(old.port.to_be_bytes(), port);
     if packet.key.protocol == IPPROTO_TCP {
-        let place = packet.l4 + offset_of!(TcpHdr, check);
-        let checksum: [u8; 2] = frame.read(place)?;
-        frame.write(place, replaced(checksum, old, new).finish())?;
+        let checksum = frame.l4::<_, TCP_CHECKSUM>(packet)?;
+        frame.set_l4::<_, TCP_CHECKSUM>(packet, change.of(checksum))?;
     } else {
-        let place = packet.l4 + offset_of!(UdpHdr, check);
-        let checksum: [u8; 2] = frame.read(place)?;
+        let checksum = frame.l4::<_, UDP_CHECKSUM>(packet)?;
         // Zero says that the sender made no checksum (RFC 768); there is none to keep right.
         if checksum != [0; 2] {
-            frame.write(place, replaced(checksum, old, new).finish_udp())?;
+            frame.set_l4::<_, UDP_CHECKSUM>(packet, change.of_udp(checksum))?;
         }
     }
-    // TCP and UDP both begin with the ports.
-    let port = match end {
-        End::Source => offset_of!(TcpHdr, source),
-        End::Destination => offset_of!(TcpHdr, dest),
-    };
-    frame.write(packet.l4 + port, new.port.to_be_bytes())
-}
-
-/// The checksum of TCP or UDP. Both cover the addresses too, in the pseudo-header (RFC 9293 3.1, RFC 768).
-#[inline(always)]
-fn replaced(checksum: [u8; 2], old: Endpoint, new: Endpoint) -> ChecksumUpdate {
-    ChecksumUpdate::new(checksum).replace_address(old.address, new.address).replace_u16(old.port, new.port)
+    frame.set_l4::<_, PORT>(packet, port)
 }
 
 const _: () = assert!(offset_of!(TcpHdr, source) == offset_of!(UdpHdr, src));

@@ -169,7 +169,8 @@ fn transferred(datapath: &mut KernelDatapath) -> Result<(Duration, Copy)> {
     let copy = Copy::start(datapath.flow_table(), standby, folder)?;
     let time = copy.wait_complete()?;
     let [all, copied] = copy.tables.each_ref().map(|table| connections::entries(table.as_ref()));
-    if copied != all {
+    // Here and there both buckets of a connection are full, of other connections than on the other router.
+    if copied > all || all - copied > all / 10_000 {
         bail!("{copied} of {all} connections are there");
     }
     Ok((time, copy))

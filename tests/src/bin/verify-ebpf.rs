@@ -13,7 +13,10 @@ use aya::{
     maps::{Map, MapData, MapInfo},
     programs::{ProgramInfo, Xdp, XdpMode},
 };
-use lb_common::{flow_table::bucket_count, program};
+use lb_common::{
+    flow_table::{HashKey, bucket_count},
+    program,
+};
 use lb_daemon::datapath::{globals::Globals, programs};
 use lb_tests::translated::{self, Symbols};
 use nix::sched::{CloneFlags, unshare};
@@ -29,7 +32,7 @@ const LINK: [&str; 2] = ["verify0", "verify1"];
 fn main() -> Result<()> {
     let path = env::args_os().nth(1).context("usage: verify-ebpf <object>")?;
     let object = fs::read(&path).with_context(|| path.display().to_string())?;
-    let globals = Globals::new(bucket_count(FLOWS));
+    let globals = Globals::new(bucket_count(FLOWS), HashKey::default());
     let mut loader = EbpfLoader::new();
     globals.set(&mut loader);
     let mut ebpf = loader.override_global(LOG_LEVEL, &0u8, false).load(&object)?;

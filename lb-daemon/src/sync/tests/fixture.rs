@@ -126,7 +126,8 @@ impl Table {
     /// The program forgets the client's connection of a protocol.
     pub(in crate::sync) fn remove(&self, client: Client, protocol: u8) {
         let its = |key: Key, meta: Meta| meta.is_of(protocol).then_some(key);
-        if let Some(found) = find(self.pair(client, protocol), client, its) {
+        let buckets = self.pair(client, protocol);
+        if let Some(found) = find(|number| Some(buckets[number]), client, its) {
             found.bucket.exchange(found.way, found.meta, Meta::FREE);
         }
         self.mark(client, protocol);
