@@ -7,7 +7,8 @@
 //!
 //! XDP programs on several processors and the daemon change the table at once, without a lock. The rules are in
 //! [`insert`]; they are written once, over the trait [`Bucket`], for the program, for the daemon, which maps the array,
-//! and for the tests, which run them on threads and through every interleaving.
+//! and for the tests: `tests/flow_table_model` walks every order of accesses in small worlds of two or three processors,
+//! `tests/flow_table_stress.rs` runs them on threads.
 //!
 //! A table of wider entries for IPv6 would be a sibling with another `Key`: `Meta` and the rules know no addresses.
 

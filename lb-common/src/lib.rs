@@ -12,6 +12,7 @@
 #![cfg_attr(not(test), no_std)]
 
 mod address_filter;
+mod cache;
 mod conn_state;
 mod counters;
 mod flow_key;
@@ -29,6 +30,7 @@ mod service;
 mod pod;
 
 pub use address_filter::{AddressFilter, FILTER_WORDS};
+pub use cache::{CACHED_PEERS, CACHED_SERVICES, CachedPeer, CachedService};
 pub use conn_state::ConnState;
 pub use counters::{Counter, RealCounters};
 pub use flow_key::FlowKey;
@@ -85,13 +87,19 @@ pub mod map {
     pub const PEER_HOPS: &str = "PEER_HOPS";
     /// The router's own IPv4 addresses (`[u8; 4]`) → 1 (`u8`), a hash.
     pub const LOCALS: &str = "LOCALS";
+    /// One number (`u32`), an array: how often [`SERVICES`] and [`PEER_HOPS`] have changed.
+    pub const EPOCH: &str = "EPOCH";
+    /// Hash of a service's key → [`CachedService`](crate::CachedService), a per-CPU array.
+    pub const SERVICE_CACHE: &str = "SERVICE_CACHE";
+    /// Interface index modulo its size → [`CachedPeer`](crate::CachedPeer), a per-CPU array.
+    pub const PEER_CACHE: &str = "PEER_CACHE";
     /// [`Reason`](crate::Reason) → [`Counter`](crate::Counter), a per-CPU array.
     pub const REASONS: &str = "REASONS";
     /// Real server index → [`RealCounters`](crate::RealCounters), a per-CPU array.
     pub const REAL_COUNTERS: &str = "REAL_COUNTERS";
 
     /// Every pinned map.
-    pub const ALL: [&str; 17] = [
+    pub const ALL: [&str; 20] = [
         PROGRAMS,
         SERVICES,
         REALS,
@@ -107,6 +115,9 @@ pub mod map {
         ROUTER,
         PEER_HOPS,
         LOCALS,
+        EPOCH,
+        SERVICE_CACHE,
+        PEER_CACHE,
         REASONS,
         REAL_COUNTERS,
     ];

@@ -44,6 +44,15 @@ Timeouts: 64 bytes, alignment 4
 PeerHop: 12 bytes, alignment 1
    0 mac
    6 source_mac
+CachedPeer: 24 bytes, alignment 4
+   0 ifindex
+   4 epoch
+   8 hop
+  20 is_known
+CachedService: 32 bytes, alignment 4
+   0 key
+   8 service
+  24 epoch
 Real: 64 bytes, alignment 4
    0 address
    4 port
@@ -102,6 +111,8 @@ fn sizes_and_offsets_are_those_of_the_layout_version() {
         AddressFilter { virtual_addresses real_addresses }
         Timeouts { 0 }
         PeerHop { mac source_mac }
+        CachedPeer { ifindex epoch hop is_known }
+        CachedService { key service epoch }
         Real { address port method state mac source_mac ifindex generation service weight virtual_address virtual_port
             protocol }
         RealKey { address port protocol }

@@ -2,7 +2,7 @@
 
 use lb_common::{
     ConnState, IPPROTO_TCP, Method, Real, RealState, Reason, Service,
-    flow_table::{Meta, Refusal, Stamp},
+    flow_table::{Meta, Places, Refusal, Stamp},
 };
 
 use crate::{
@@ -47,6 +47,25 @@ impl From<Reason> for Failure {
     }
 }
 
+/// What a connection that is to be made depends on, beside its packet.
+pub(crate) struct New<'a> {
+    service: &'a Service,
+    /// Where it would stand in the flow table.
+    places: Places,
+    /// Whether connections without an entry may be alive there: then its real server is chosen by hash.
+    pub(crate) is_hashed: bool,
+    now: Stamp,
+}
+
+impl<'a> New<'a> {
+    /// Of the packet's connection.
+    #[inline(always)]
+    pub(crate) fn of(packet: &Packet, service: &'a Service, now: Stamp) -> Self {
+        let places = flows::places(packet.key.from(), packet.key.protocol);
+        Self { service, places, is_hashed: overflow::is_recent(&places, now), now }
+    }
+}
+
 /// Chooses a real server for the packet's connection and remembers it; its index and value. Where the flow table has no
 /// room, direct routing does without: the real server knows its connections.
 ///
@@ -56,27 +75,26 @@ impl From<Reason> for Failure {
 pub(crate) fn connect(
     frame: &Frame,
     packet: &Packet,
-    service: &Service,
+    new: &New<'_>,
     peer: &Peer,
-    now: Stamp,
 ) -> Result<(u32, &'static Real), Failure> {
-    let is_hashed = overflow::is_recent(&packet.key, now);
-    let (index, real) = choose(frame, packet, service, is_hashed, now)?;
+    let New { is_hashed, now, .. } = *new;
+    let (index, real) = choose(frame, packet, new)?;
     let is_direct = real.method == Method::Direct as u8;
     if !packet.opens() && !is_direct {
         return Err(Failure::NotOurs);
     }
-    match remember(frame, packet, (index, real), peer, now) {
+    match remember(frame, packet, new, (index, real), peer) {
         Ok(()) => {
             log::connection(&packet.key, index);
             Ok((index, real))
         }
         Err(Refusal::Full) if is_direct && is_hashed => {
-            overflow::note(&packet.key, now);
+            overflow::note(&new.places, now);
             Ok((index, real))
         }
         Err(Refusal::Full) if is_direct => {
-            overflow::note(&packet.key, now);
+            overflow::note(&new.places, now);
             Err(Failure::Again)
         }
         Err(Refusal::Full) => Err(Failure::Refused(Reason::FlowTableFull)),
@@ -89,20 +107,15 @@ pub(crate) fn connect(
 
 /// The real server that the schedule gives to the packet's connection.
 #[inline(always)]
-fn choose(
-    frame: &Frame,
-    packet: &Packet,
-    service: &Service,
-    is_hashed: bool,
-    now: Stamp,
-) -> Result<(u32, &'static Real), Reason> {
-    let slots = if is_hashed {
+fn choose(frame: &Frame, packet: &Packet, new: &New<'_>) -> Result<(u32, &'static Real), Reason> {
+    let New { service, places, is_hashed, now } = new;
+    let slots = if *is_hashed {
         Slots::hashed(service, &packet.key)?
     } else {
         Slots::new(service, packet.key.source)?
     };
     let (client, protocol) = (packet.key.from(), packet.key.protocol);
-    let is_known = flows::knows(client, protocol);
+    let is_known = flows::knows(places, client);
     let mut refusal = Reason::NoServer as usize;
     for attempt in 0..MAX_ATTEMPTS {
         let index = slots.real(attempt)?;
@@ -121,7 +134,7 @@ fn choose(
             refusal = reason as usize;
             continue;
         }
-        if is_known && flows::is_taken(client, protocol, index, now) {
+        if is_known && flows::is_taken(places, client, protocol, index, *now) {
             refusal = Reason::PortConflict as usize;
             continue;
         }
@@ -135,9 +148,9 @@ fn choose(
 fn remember(
     frame: &Frame,
     packet: &Packet,
+    new: &New<'_>,
     (index, real): (u32, &Real),
     peer: &Peer,
-    now: Stamp,
 ) -> Result<(), Refusal> {
     let is_nat = real.method == Method::Nat as u8;
     let side = if is_nat { Side::Input } else { Side::InputOnly };
@@ -152,6 +165,6 @@ fn remember(
         // Replies do not pass; or the packet came to the peer from a neighbour that is unknown here.
         Peer::Reachable(_) | Peer::Unknown | Peer::Sender => 0,
     };
-    let meta = Meta::new(packet.key.protocol, state, now, real.generation, hop);
-    flows::insert(packet.key.from(), index, meta, packet.key.protocol, now)
+    let meta = Meta::new(packet.key.protocol, state, new.now, real.generation, hop);
+    flows::insert(&new.places, packet.key.from(), index, meta, new.now)
 }

@@ -33,7 +33,9 @@ pub(crate) struct InPlace(*mut RawBucket);
 pub(crate) struct Connection {
     bucket: InPlace,
     way: usize,
-    /// What the entry said when it was found.
+    /// Whose entry it was when it was found.
+    key: Key,
+    /// What else it said then.
     pub(crate) meta: Meta,
     /// When it was looked up.
     now: Stamp,
@@ -94,20 +96,15 @@ pub(crate) fn places(client: Client, protocol: u8) -> Places {
 
 /// Whether the client has any entry, so that something may be in the way of a new connection.
 #[inline(always)]
-pub(crate) fn knows(client: Client, protocol: u8) -> bool {
-    at(packed(&places(client, protocol))).is_some_and(|buckets| flow_table::has_client(buckets, client))
+pub(crate) fn knows(places: &Places, client: Client) -> bool {
+    at(packed(places)).is_some_and(|buckets| flow_table::has_client(buckets, client))
 }
 
 /// Whether a connection of `client` with the real server at `index` would be taken for one that he has by another
 /// service: their replies look the same.
 #[inline(always)]
-pub(crate) fn is_taken(client: Client, protocol: u8, index: u32, now: Stamp) -> bool {
-    flow_taken(
-        packed(&places(client, protocol)),
-        Key::new(client, index as u16).word(),
-        protocol,
-        now.number(),
-    ) != 0
+pub(crate) fn is_taken(places: &Places, client: Client, protocol: u8, index: u32, now: Stamp) -> bool {
+    flow_taken(packed(places), Key::new(client, index as u16).word(), protocol, now.number()) != 0
 }
 
 /// Remembers a connection of `client` with the real server that has index `index`.
@@ -116,16 +113,15 @@ pub(crate) fn is_taken(client: Client, protocol: u8, index: u32, now: Stamp) -> 
 /// See [`Refusal`].
 #[inline(always)]
 pub(crate) fn insert(
+    places: &Places,
     client: Client,
     index: u32,
     meta: Meta,
-    protocol: u8,
     now: Stamp,
 ) -> Result<(), Refusal> {
-    let places = packed(&places(client, protocol));
-    match flow_insert(places, Key::new(client, index as u16).word(), meta.word(), now.number()) {
+    match flow_insert(packed(places), Key::new(client, index as u16).word(), meta.word(), now.number()) {
         INSERTED => {
-            changes::mark(Key::new(client, index as u16), protocol);
+            changes::mark_places(places);
             Ok(())
         }
         RIVAL => Err(Refusal::Rival),
@@ -273,7 +269,7 @@ impl Connection {
     #[inline(always)]
     fn mark(&self) {
         let protocol = if self.meta.is_udp() { IPPROTO_UDP } else { IPPROTO_TCP };
-        changes::mark(self.bucket.key(self.way), protocol);
+        changes::mark(self.key, protocol);
     }
 
     /// Notes a packet: the state moves on by `next`, and the client's packets come from last hop `hop`.
@@ -298,9 +294,10 @@ impl Connection {
                 }
                 return;
             }
-            // Another packet of the connection was faster.
+            // Another packet of the connection was faster; or the connection has been given up, and the entry may be
+            // another's by now, whose key was written before it became live.
             meta = self.bucket.meta(self.way);
-            if !meta.is_live() {
+            if !meta.is_live() || self.bucket.key(self.way) != self.key {
                 return;
             }
         }
@@ -356,7 +353,7 @@ fn find(client: Client, protocol: u8, now: Stamp, is_its: impl Fn(&Real) -> bool
     })?;
     let Found { bucket, way, key, meta, value: real } = found;
     let way = way & (WAYS - 1);
-    Some(Connection { bucket, way, meta, now, real, index: key.real() as u32 })
+    Some(Connection { bucket, way, key, meta, now, real, index: key.real() as u32 })
 }
 
 /// What is looked up once, and looked at once: for the many.
@@ -369,6 +366,7 @@ fn first(client: Client, protocol: u8, now: Stamp, is_its: impl Fn(&Real) -> boo
         Some(real) if is_its(real) => First::Its(Connection {
             bucket,
             way: way & (WAYS - 1),
+            key,
             meta,
             now,
             real,

@@ -15,6 +15,8 @@ mod addresses;
 #[cfg(any(target_arch = "bpf", test))]
 mod bytes;
 #[cfg(target_arch = "bpf")]
+mod cache;
+#[cfg(target_arch = "bpf")]
 mod changes;
 #[cfg(any(target_arch = "bpf", test))]
 mod checksum;
@@ -157,7 +159,11 @@ mod entry {
     #[xdp(frags)]
     fn lb_no_connection(ctx: XdpContext) -> u32 {
         let mut frame = Frame::new(&ctx);
-        match parse::parse(&frame) {
+        let described = match Plain::of(Frame::new(&ctx)) {
+            Sight::Plain(plain) => plain.packet().map_or_else(|| parse::parse(&frame), Ok),
+            Sight::NotIpv4(_) | Sight::Odd => parse::parse(&frame),
+        };
+        match described {
             Ok(packet) => {
                 // Once more, and not for ever: what is to be done in another way is noted.
                 let Some(outcome) = unknown::process(&mut frame, &packet, flows::now()) else {

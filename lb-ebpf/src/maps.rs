@@ -9,8 +9,9 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use lb_common::{
-    AddressFilter, Counter, LAST_HOPS as LAST_HOP_COUNT, LastHop, OVERFLOWS as OVERFLOW_COUNT, PeerHop, Real,
-    RealCounters, RealKey, Reason, Ring, RouterState, Service, ServiceKey,
+    AddressFilter, CACHED_PEERS, CACHED_SERVICES, CachedPeer, CachedService, Counter,
+    LAST_HOPS as LAST_HOP_COUNT, LastHop, OVERFLOWS as OVERFLOW_COUNT, PeerHop, Real, RealCounters, RealKey,
+    Reason, Ring, RouterState, Service, ServiceKey,
     flow_table::{ChangeMarks, HashKey, RawBucket, bucket_count, mark_count},
 };
 
@@ -77,6 +78,18 @@ pub(crate) static PEER_HOPS: HashMap<u32, PeerHop, 64> = HashMap::new();
 /// Own IPv4 addresses.
 #[btf_map]
 pub(crate) static LOCALS: HashMap<[u8; 4], u8, 1024> = HashMap::new();
+
+/// How often the services and the ways to the peer have changed.
+#[btf_map]
+pub(crate) static EPOCH: Array<u32, 1> = Array::new();
+
+/// Services as this processor has looked them up.
+#[btf_map]
+pub(crate) static SERVICE_CACHE: PerCpuArray<CachedService, CACHED_SERVICES> = PerCpuArray::new();
+
+/// Ways to the peer as this processor has looked them up.
+#[btf_map]
+pub(crate) static PEER_CACHE: PerCpuArray<CachedPeer, CACHED_PEERS> = PerCpuArray::new();
 
 /// Packets and bytes by reason.
 #[btf_map]

@@ -1,11 +1,11 @@
 //! The peer router: packets of unknown connections get a second chance there, once.
 
-use lb_common::{PeerHop, Reason, mac_number};
+use lb_common::{Reason, mac_number};
 
 use crate::{
     bytes::Access,
+    cache,
     hop::{self, Hop},
-    maps::PEER_HOPS,
     outcome::Outcome,
     packet::Macs,
 };
@@ -37,9 +37,7 @@ impl Peer {
         if macs.destination() & GROUP != 0 {
             return Err(Reason::Overheard);
         }
-        let Some(peer) = PEER_HOPS.get_ptr(ifindex) else { return Ok(Self::Unknown) };
-        // SAFETY: a value of the map is valid for the whole run, and any bytes make MAC addresses.
-        let peer: PeerHop = unsafe { peer.read() };
+        let Some(peer) = cache::peer(ifindex) else { return Ok(Self::Unknown) };
         if macs.destination() != mac_number(peer.source_mac) {
             Err(Reason::Overheard)
         } else if macs.source() == mac_number(peer.mac) {

@@ -90,6 +90,16 @@ impl Plain {
         (fragment & FRAGMENT == 0).then_some(protocol)
     }
 
+    /// Describes the packet; `None` where another look is needed.
+    #[inline(always)]
+    pub(crate) fn packet(&self) -> Option<Packet> {
+        match self.protocol()? {
+            IPPROTO_TCP => self.tcp(),
+            IPPROTO_UDP => self.udp(),
+            _ => None,
+        }
+    }
+
     /// Describes the packet, which is of TCP, with the same care as [`parse`](crate::parse::packet); `None` where it
     /// contradicts itself.
     #[inline(always)]
@@ -98,7 +108,7 @@ impl Plain {
         let header_length = (data_offset >> 4) as usize * 4;
         let is_sound =
             header_length >= TcpHdr::LEN && Ipv4Hdr::LEN + header_length <= self.total_length as usize;
-        is_sound.then(|| self.packet(IPPROTO_TCP, TcpFlags(flags)))
+        is_sound.then(|| self.described(IPPROTO_TCP, TcpFlags(flags)))
     }
 
     /// Describes the packet, which is of UDP; `None` where it contradicts itself.
@@ -106,11 +116,11 @@ impl Plain {
     pub(crate) fn udp(&self) -> Option<Packet> {
         let claimed = u16::from_be_bytes(get::<_, L4, 4>(self.start)) as usize;
         let is_sound = claimed >= UdpHdr::LEN && Ipv4Hdr::LEN + claimed <= self.total_length as usize;
-        is_sound.then(|| self.packet(IPPROTO_UDP, TcpFlags::NONE))
+        is_sound.then(|| self.described(IPPROTO_UDP, TcpFlags::NONE))
     }
 
     #[inline(always)]
-    fn packet(&self, protocol: u8, flags: TcpFlags) -> Packet {
+    fn described(&self, protocol: u8, flags: TcpFlags) -> Packet {
         let source_port = u16::from_be_bytes(get::<_, L4, 0>(self.start));
         let destination_port = u16::from_be_bytes(get::<_, L4, 2>(self.start));
         let [ttl]: [u8; 1] = get::<_, L3, 8>(self.start);

@@ -1,15 +1,15 @@
 //! The way of a packet of no known connection: a new connection, the second chance at the peer, or a refusal.
 
-use lb_common::{FlowKey, IPPROTO_TCP, RealKey, Reason, RouterRole, Service, ServiceKey, flow_table::Stamp};
+use lb_common::{IPPROTO_TCP, RealKey, Reason, RouterRole, Service, ServiceKey, flow_table::Stamp};
 
 use crate::{
-    connect::{Failure, connect},
+    cache,
+    connect::{Failure, New, connect},
     count,
     ctx::Frame,
     forward,
-    maps::{LOCALS, REAL_KEYS, ROUTER, SERVICES},
+    maps::{LOCALS, REAL_KEYS, ROUTER},
     outcome::{Outcome, Sent},
-    overflow,
     packet::Packet,
     peer::{self, Peer},
     refuse::refuse,
@@ -18,7 +18,8 @@ use crate::{
 /// Decides about a packet and rewrites it accordingly; `None` where it is to be asked once more.
 #[inline(always)]
 pub(crate) fn process(frame: &mut Frame, packet: &Packet, now: Stamp) -> Option<Outcome> {
-    match service(&packet.key) {
+    let key = ServiceKey::new(packet.key.protocol, packet.key.destination, packet.key.destination_port);
+    match cache::service(key) {
         Some(service) => match for_service(frame, packet, &service, now) {
             Ok(sent) => Some(Ok(sent)),
             Err(Failure::Refused(Reason::NoServer)) => {
@@ -42,9 +43,10 @@ fn for_service(frame: &mut Frame, packet: &Packet, service: &Service, now: Stamp
     // What the peer passes on to a standby it has not scheduled itself: for a moment of a handover both are standby, and
     // to refuse the connection then would be the only failure that a client sees of it.
     let is_ours = is_active || matches!(peer, Peer::Sender);
+    let new = New::of(packet, service, now);
     // A packet of a connection that stands, but not in the table: it found no room there.
-    if is_ours && (packet.opens() || overflow::is_recent(&packet.key, now)) {
-        match for_new_connection(frame, packet, service, &peer, now) {
+    if is_ours && (packet.opens() || new.is_hashed) {
+        match for_new_connection(frame, packet, &new, &peer) {
             Err(Failure::NotOurs) => {}
             outcome => return outcome,
         }
@@ -62,12 +64,11 @@ fn for_service(frame: &mut Frame, packet: &Packet, service: &Service, now: Stamp
 fn for_new_connection(
     frame: &mut Frame,
     packet: &Packet,
-    service: &Service,
+    new: &New<'_>,
     peer: &Peer,
-    now: Stamp,
 ) -> Result<Sent, Failure> {
     forward::check_ttl(packet)?;
-    let (index, real) = connect(frame, packet, service, peer, now)?;
+    let (index, real) = connect(frame, packet, new, peer)?;
     if packet.opens() {
         count::connection(index, packet.total_length);
     } else {
@@ -97,16 +98,6 @@ fn for_nobody(frame: &mut Frame, packet: &Packet) -> Outcome {
         // The kernel drops by itself what it only overhears.
         Ok(Peer::Reachable(_) | Peer::Sender | Peer::Unknown) | Err(_) => Err(Reason::NotOurs),
     }
-}
-
-/// The service that a packet is for.
-#[inline(always)]
-fn service(key: &FlowKey) -> Option<Service> {
-    let service = SERVICES.get_ptr(ServiceKey::new(key.protocol, key.destination, key.destination_port))?;
-    // Copied at once: when the daemon replaces a service, the kernel gives the memory of the old value to the next one.
-    // SAFETY: a value of the map is valid for the whole run, and any bytes make a service; every index in it is checked
-    // where it is used.
-    Some(unsafe { service.read_volatile() })
 }
 
 #[inline(always)]

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod demo;
 pub mod lab;
+pub mod mapped;
 pub mod packet;
 pub mod prog;
 pub mod translated;

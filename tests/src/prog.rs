@@ -3,7 +3,7 @@
 
 mod marks;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, os::fd::AsFd as _};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{
@@ -18,6 +18,8 @@ use lb_common::{
     map, program,
 };
 use lb_daemon::datapath::{globals::Globals, object::OBJECT, programs};
+
+use crate::mapped::Buckets;
 
 /// Real servers that fit the small maps here.
 pub const REALS: u32 = 64;
@@ -92,6 +94,8 @@ pub struct Sizes {
 impl Sizes {
     /// Enough for a packet table.
     pub const SMALL: Self = Self { reals: REALS, services: SERVICES, flows: FLOWS };
+    /// The same with two buckets, which all connections share.
+    pub const TWO_BUCKETS: Self = Self { flows: 1, ..Self::SMALL };
 }
 
 /// The loaded program.
@@ -197,6 +201,7 @@ impl Program {
         self.array(map::ADDRESSES)?.set(0, AddressFilter::EMPTY, 0)?;
         self.empty::<u32, PeerHop>(map::PEER_HOPS)?;
         self.empty::<[u8; 4], u8>(map::LOCALS)?;
+        self.next_epoch()?;
         for index in 0..REALS {
             self.set_real(index, Real::default())?;
         }
@@ -246,7 +251,8 @@ impl Program {
     /// When the map cannot be written.
     pub fn set_service(&mut self, key: ServiceKey, service: Service) -> Result<()> {
         self.filter(|filter| &mut filter.virtual_addresses, key.address)?;
-        Ok(self.hash(map::SERVICES)?.insert(key, service, 0)?)
+        self.hash(map::SERVICES)?.insert(key, service, 0)?;
+        self.next_epoch()
     }
 
     /// Writes the first slots of a ring.
@@ -310,7 +316,8 @@ impl Program {
     /// # Errors
     /// When the map cannot be written.
     pub fn set_peer_hop(&mut self, ifindex: u32, hop: PeerHop) -> Result<()> {
-        Ok(self.hash(map::PEER_HOPS)?.insert(ifindex, hop, 0)?)
+        self.hash(map::PEER_HOPS)?.insert(ifindex, hop, 0)?;
+        self.next_epoch()
     }
 
     /// Adds an address of the router itself.
@@ -337,6 +344,17 @@ impl Program {
             }
         }
         Ok(flows)
+    }
+
+    /// The flow table in memory, as the daemon sees it.
+    ///
+    /// # Errors
+    /// When the kernel does not map it.
+    pub fn mapped_flows(&self) -> Result<Buckets> {
+        match self.ebpf.map(map::FLOWS).context("no flow table")? {
+            Map::Array(data) => Ok(Buckets::open(data.fd().as_fd(), bucket_count(self.sizes.flows))?),
+            _ => bail!("the flow table is no array"),
+        }
     }
 
     /// Writes a connection where it stands, or was read.
@@ -436,6 +454,13 @@ impl Program {
         Ok(Run { action, frame: out })
     }
 
+    /// Ends what processors remember of services and peers, as the daemon does after each change.
+    fn next_epoch(&mut self) -> Result<()> {
+        let mut map = self.array::<u32>(map::EPOCH)?;
+        let epoch = map.get(&0, 0)?;
+        Ok(map.set(0, epoch + 1, 0)?)
+    }
+
     /// Adds an address to a set of the filter.
     fn filter(
         &mut self,
@@ -477,7 +502,7 @@ impl Program {
 
 /// The bytes of a `struct xdp_md`: `data`, `data_end`, `data_meta`, `ingress_ifindex`, `rx_queue_index` and
 /// `egress_ifindex`, 32 bits each; before a run the pointers count from the start of the frame.
-fn xdp_md(length: usize, ingress: u32) -> Result<Vec<u8>> {
+pub(crate) fn xdp_md(length: usize, ingress: u32) -> Result<Vec<u8>> {
     let fields = [0, u32::try_from(length)?, 0, ingress, 0, 0];
     Ok(fields.into_iter().flat_map(u32::to_ne_bytes).collect())
 }

@@ -28,7 +28,7 @@ pub struct RawEntry {
     pub seen_and_state: u32,
     /// Lower half of the real server's generation.
     pub generation: u16,
-    /// Index of the last hop.
+    /// Index of the last hop, and in the highest bit whether the peer used the connection last.
     pub last_hop: u16,
 }
 
@@ -41,7 +41,7 @@ impl RawEntry {
             client_address: key.client().address(),
             seen_and_state: meta.word() as u32,
             generation: meta.generation(),
-            last_hop: meta.hop(),
+            last_hop: (meta.word() >> 48) as u16,
         }
     }
 
@@ -60,7 +60,9 @@ impl RawEntry {
 /// A bucket that others change at the same time. `way` is below [`WAYS`].
 ///
 /// Every access is one machine word. A `load` is ordered before the loads and stores that follow it in the program
-/// ("acquire"), a `store_key` after those that precede it ("release"), and an `exchange` with everything on both sides.
+/// ("acquire"), a `store_key` after those that precede it ("release"), and an `exchange` with everything on both sides,
+/// whether or not it replaces anything. On x86-64 these are a load, a store and a locked exchange. The only store is that
+/// of the key, and an exchange by the same processor follows it.
 pub trait Bucket: Copy {
     /// The key of an entry.
     fn key(self, way: usize) -> Key;

@@ -218,6 +218,13 @@ impl Meta {
         Self(kept | CONFIRMED | (state as u64) << STATE_SHIFT | now.number() as u64)
     }
 
+    /// The same, used one unit of [`Stamp`] later.
+    #[inline(always)]
+    pub const fn a_unit_later(self) -> Self {
+        let later = Stamp::new(self.seen().number() + 1);
+        Self(self.0 & !(Stamp::MASK as u64) | later.number() as u64)
+    }
+
     /// The same after another packet at `now` that changes nothing else.
     #[inline(always)]
     pub const fn seen_at(self, now: Stamp) -> Self {
@@ -269,6 +276,8 @@ mod tests {
                 assert_eq!((used.state(), used.seen(), used.hop()), (ConnState::TimeWait, Stamp::new(5), 3));
                 assert_eq!(meta.seen_at(Stamp::new(5)), meta.used(state, Stamp::new(5)));
                 assert!(used.is_live() && used.is_confirmed() && used.is_of(protocol));
+                let later = meta.a_unit_later();
+                assert_eq!((later.seen(), later.used(state, seen)), (Stamp::new(0), meta.used(state, seen)));
                 assert_eq!(used.generation(), 0xffff);
                 let peers = used.of_peer();
                 assert!(peers.is_peers() && !used.is_peers() && peers.hop() == 3 && peers.is_live());

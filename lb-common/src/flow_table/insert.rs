@@ -13,6 +13,10 @@
 //! Two makers of rivals cannot both get through: each became pending before it looked, so at least one sees the other.
 //! If the lower one sees the higher pending, then either its exchange of the other's entry succeeds, and the other cannot
 //! become live, or the other is live already, and the lower one gives way.
+//!
+//! An exchange does not compare the key. Whoever has found a live entry and then exchanges it must not meet another
+//! connection that says just the same: a new one is made to differ from the one whose place it takes. Not told apart are the first
+//! and the third connection of an entry that is given up twice within one unit of time, between a look and an exchange.
 
 use super::{
     access::{Bucket, WAYS},
@@ -62,7 +66,8 @@ pub fn insert<B: Bucket>(
     give_up: impl Fn() -> Option<(usize, Meta)>,
     standing: impl Fn(Key, Meta) -> Standing,
 ) -> Result<(), Refusal> {
-    let place = B::hidden(claim(buckets, meta, &give_up)?, key.word());
+    let (place, meta) = claim(buckets, meta, &give_up)?;
+    let place = B::hidden(place, key.word());
     let bucket = bucket_of(buckets, place);
     let way = place % WAYS;
     bucket.store_key(way, key);
@@ -80,20 +85,29 @@ pub fn insert<B: Bucket>(
     Err(Refusal::Rival)
 }
 
-/// Claims the entry that is given up most readily; its place, counted through both buckets.
+/// Claims the entry that is given up most readily: its place, counted through both buckets, and what is to be said there.
 #[inline(always)]
 fn claim<B: Bucket>(
     buckets: [B; 2],
     meta: Meta,
     give_up: &impl Fn() -> Option<(usize, Meta)>,
-) -> Result<usize, Refusal> {
+) -> Result<(usize, Meta), Refusal> {
     for _ in 0..CHOICES {
         let (place, old) = choose(buckets, give_up).ok_or(Refusal::Full)?;
+        let meta = unlike(meta, old);
         if bucket_of(buckets, place).exchange(place % WAYS, old, meta.in_phase(Phase::Claimed)) {
-            return Ok(place);
+            return Ok((place, meta));
         }
     }
     Err(Refusal::Rival)
+}
+
+/// `meta`, made different from what the connection said whose entry is taken, if need be by one unit of its time. A
+/// processor that has found that connection, and is about to note its packet, would take the new one for it: an exchange
+/// compares all but the key.
+#[inline(always)]
+fn unlike(meta: Meta, old: Meta) -> Meta {
+    if meta.in_phase(Phase::Live) == old { meta.a_unit_later() } else { meta }
 }
 
 /// The entry to be claimed, as it was read.

@@ -1,7 +1,11 @@
 //! What goes over the API, as JSON. Both sides use these types.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddrV4},
+};
 
+use lb_common::ConnState;
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/status`: the whole router at a glance.
@@ -226,21 +230,60 @@ pub struct ReasonCount {
     pub bytes: u64,
 }
 
-/// One element of `GET /v1/connections`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One element of `GET /v1/connections`. There may be millions, so that a value is small and owns nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
     /// `"tcp"` or `"udp"`.
-    pub protocol: String,
+    pub protocol: Protocol,
     /// Name of the state as `ipvsadm -Lnc` prints it.
-    pub state: String,
+    #[serde(with = "state")]
+    pub state: ConnState,
     /// Seconds until it is forgotten.
-    pub expires_secs: u64,
+    pub expires_secs: u32,
     /// Client, `address:port`.
-    pub source: String,
+    pub source: SocketAddrV4,
     /// Virtual service, `address:port`.
-    pub virtual_address: String,
+    pub virtual_address: SocketAddrV4,
     /// Real server, `address:port`.
-    pub destination: String,
+    pub destination: SocketAddrV4,
+}
+
+/// Protocol of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// Its name as `ipvsadm` prints it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        }
+    }
+}
+
+/// A state as its name.
+mod state {
+    use std::borrow::Cow;
+
+    use lb_common::ConnState;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(state: &ConnState, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(state.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ConnState, D::Error> {
+        let name = Cow::<str>::deserialize(from)?;
+        let state = ConnState::ALL.into_iter().find(|state| state.name() == name);
+        state.ok_or_else(|| D::Error::custom(format_args!("no state {name:?}")))
+    }
 }
 
 /// `POST /v1/server`: a change to real servers.

@@ -23,10 +23,10 @@ pub fn render(connections: &[Connection]) -> String {
         let _ = writeln!(
             out,
             "{:<3} {:02}:{:02}  {:<11} {:<18} {:<18} {}",
-            connection.protocol.to_uppercase(),
+            connection.protocol.name(),
             connection.expires_secs / 60,
             connection.expires_secs % 60,
-            connection.state,
+            connection.state.name(),
             connection.source,
             connection.virtual_address,
             connection.destination,

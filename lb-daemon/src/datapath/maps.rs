@@ -27,6 +27,7 @@ pub(super) struct Maps {
     flow_table: MapData,
     router: Array<MapData, RouterState>,
     peer_hops: HashMap<MapData, u32, PeerHop>,
+    epoch: Array<MapData, u32>,
     locals: HashMap<MapData, [u8; 4], u8>,
     reasons: PerCpuArray<MapData, Counter>,
     real_counters: PerCpuArray<MapData, RealCounters>,
@@ -49,6 +50,7 @@ impl Maps {
             flow_table: MapData::from_pin(pins.map(map::FLOWS)).map_err(failed(map::FLOWS, "opening"))?,
             router: take(ebpf, map::ROUTER)?,
             peer_hops: take(ebpf, map::PEER_HOPS)?,
+            epoch: take(ebpf, map::EPOCH)?,
             locals: take(ebpf, map::LOCALS)?,
             reasons: take(ebpf, map::REASONS)?,
             real_counters: take(ebpf, map::REAL_COUNTERS)?,
@@ -119,10 +121,12 @@ impl Maps {
             Op::SetService(key, service) => {
                 let changed = self.filter.add_service(*key);
                 self.filtered(changed)?;
-                self.set_service(key, service)
+                self.set_service(key, service)?;
+                self.next_epoch()
             }
             Op::RemoveService(key) => {
                 removed(self.services.remove(key), map::SERVICES)?;
+                self.next_epoch()?;
                 let changed = self.filter.remove_service(key);
                 self.filtered(changed)
             }
@@ -136,12 +140,25 @@ impl Maps {
                 let changed = self.filter.remove_real(key);
                 self.filtered(changed)
             }
-            Op::SetPeerHop(ifindex, hop) => set(self.peer_hops.insert(ifindex, hop, 0), map::PEER_HOPS),
-            Op::RemovePeerHop(ifindex) => removed(self.peer_hops.remove(ifindex), map::PEER_HOPS),
+            Op::SetPeerHop(ifindex, hop) => {
+                set(self.peer_hops.insert(ifindex, hop, 0), map::PEER_HOPS)?;
+                self.next_epoch()
+            }
+            Op::RemovePeerHop(ifindex) => {
+                removed(self.peer_hops.remove(ifindex), map::PEER_HOPS)?;
+                self.next_epoch()
+            }
             Op::AddLocal(address) => set(self.locals.insert(address.octets(), 1, 0), map::LOCALS),
             Op::RemoveLocal(address) => removed(self.locals.remove(&address.octets()), map::LOCALS),
             Op::SetRole(role) => set(self.router.set(0, RouterState::new(*role), 0), map::ROUTER),
         }
+    }
+
+    /// Ends what processors remember of the services and the ways to the peer: after each change of those.
+    fn next_epoch(&mut self) -> Result<(), Error> {
+        let epoch = self.epoch.get(&0, 0).map_err(failed(map::EPOCH, "reading"))?;
+        // 0 says that nothing is remembered.
+        set(self.epoch.set(0, epoch.wrapping_add(1).max(1), 0), map::EPOCH)
     }
 
     /// Counters by reason, summed over the CPUs.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use lb_common::ConnState;
 use lb_daemon::api::types::{
-    AddressStatus, Connection, InterfaceStatus, PathStatus, PeerStatus, Rates, RealStatus, ReasonCount,
-    ServiceStatus, Stats, Status, SyncStatus, Totals, Transition,
+    AddressStatus, Connection, InterfaceStatus, PathStatus, PeerStatus, Protocol, Rates, RealStatus,
+    ReasonCount, ServiceStatus, Stats, Status, SyncStatus, Totals, Transition,
 };
 
 /// An active router with a peer, two services and all that can be wrong.
@@ -145,12 +146,12 @@ pub(crate) fn stats() -> Stats {
 /// More connections than a pipe holds (64 KiB).
 pub(crate) fn many_connections() -> Vec<Connection> {
     let connection = Connection {
-        protocol: "tcp".to_owned(),
-        state: "ESTABLISHED".to_owned(),
+        protocol: Protocol::Tcp,
+        state: ConnState::Established,
         expires_secs: 889,
-        source: "10.0.0.2:41002".to_owned(),
-        virtual_address: "10.9.9.9:80".to_owned(),
-        destination: "10.0.1.2:80".to_owned(),
+        source: "10.0.0.2:41002".parse().unwrap(),
+        virtual_address: "10.9.9.9:80".parse().unwrap(),
+        destination: "10.0.1.2:80".parse().unwrap(),
     };
     vec![connection; 2000]
 }

@@ -1,8 +1,9 @@
 //! `lbctl list` and `lbctl conns` beside real output of ipvsadm 1.31 on Linux 6.1, byte for byte: `tests/cli/ipvsadm`
 //! holds recordings, and the answers here describe what was recorded.
 
+use lb_common::ConnState;
 use lb_daemon::{
-    api::types::{Connection, Rates, RealStatus, ServiceStatus, Status, Totals},
+    api::types::{Connection, Protocol, Rates, RealStatus, ServiceStatus, Status, Totals},
     cli::{
         conns,
         list::{self, Columns},
@@ -149,19 +150,19 @@ fn counted(real: RealStatus, totals: [u64; 5], rates: [f64; 5]) -> RealStatus {
 
 fn recorded_connections() -> Vec<Connection> {
     let rows = [
-        ("tcp", 111, "TIME_WAIT", "10.0.0.2:34832", "10.9.9.9:80", "10.0.3.2:80"),
-        ("tcp", 55, "SYN_RECV", "10.0.0.2:37930", "10.9.9.50:80", "10.0.1.2:80"),
-        ("udp", 290, "UDP", "10.0.0.2:44002", "10.9.9.9:7000", "10.0.1.2:7000"),
-        ("tcp", 889, "ESTABLISHED", "10.0.0.2:42000", "10.9.9.9:7001", "10.0.2.2:7000"),
-        ("tcp", 117, "TIME_WAIT", "10.0.0.2:37938", "10.9.9.50:80", "10.0.2.2:80"),
+        (Protocol::Tcp, 111, ConnState::TimeWait, "10.0.0.2:34832", "10.9.9.9:80", "10.0.3.2:80"),
+        (Protocol::Tcp, 55, ConnState::SynRecv, "10.0.0.2:37930", "10.9.9.50:80", "10.0.1.2:80"),
+        (Protocol::Udp, 290, ConnState::Udp, "10.0.0.2:44002", "10.9.9.9:7000", "10.0.1.2:7000"),
+        (Protocol::Tcp, 889, ConnState::Established, "10.0.0.2:42000", "10.9.9.9:7001", "10.0.2.2:7000"),
+        (Protocol::Tcp, 117, ConnState::TimeWait, "10.0.0.2:37938", "10.9.9.50:80", "10.0.2.2:80"),
     ];
     rows.map(|(protocol, expires_secs, state, source, virtual_address, destination)| Connection {
-        protocol: protocol.to_owned(),
-        state: state.to_owned(),
+        protocol,
+        state,
         expires_secs,
-        source: source.to_owned(),
-        virtual_address: virtual_address.to_owned(),
-        destination: destination.to_owned(),
+        source: source.parse().unwrap(),
+        virtual_address: virtual_address.parse().unwrap(),
+        destination: destination.parse().unwrap(),
     })
     .to_vec()
 }

@@ -14,7 +14,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 
-use crate::run::{FRAME_WORDS, Outcome, RANDOM, Run, SAMPLE_EVERY, SAMPLES};
+use crate::run::{BASE, FRAME_WORDS, Outcome, RANDOM, Run, SLICE_SHIFT, TARGET, TIMES};
 
 /// The run.
 #[btf_map]
@@ -22,12 +22,13 @@ static RUN: Array<Run, 1> = Array::new();
 
 /// What it leaves.
 #[btf_map]
-static OUTCOME: Array<Outcome, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
+pub(crate) static OUTCOME: Array<Outcome, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// The programs under test.
+/// The programs that are run.
 #[btf_map]
 static TARGETS: ProgramArray<2> = ProgramArray::new();
 
+const SLICE_MASK: u64 = (1 << SLICE_SHIFT) - 1;
 /// Offset of the IPv4 source address, the destination address, the source port and the destination port.
 const SOURCE: usize = 26;
 const DESTINATION: usize = 30;
@@ -36,7 +37,7 @@ const DESTINATION_PORT: usize = 36;
 /// Clients of one address: their ports are 16384 and up.
 const PORT_BITS: u32 = 14;
 
-/// One iteration.
+/// One iteration. Returns what the target returns: a live frame then goes where the target sends it.
 #[xdp(frags)]
 fn harness(ctx: XdpContext) -> u32 {
     let (Some(run), Some(outcome)) = (RUN.get_ptr(0), OUTCOME.get_ptr_mut(0)) else {
@@ -46,20 +47,30 @@ fn harness(ctx: XdpContext) -> u32 {
     unsafe {
         let number = (*outcome).iterations;
         (*outcome).iterations = number + 1;
-        if number % SAMPLE_EVERY == 0 {
-            sample(outcome);
+        let slice = number >> SLICE_SHIFT;
+        if number & SLICE_MASK == 0 {
+            (&raw mut (*outcome).times[slice as usize & (TIMES - 1)]).write_volatile(bpf_ktime_get_ns());
+            if slice >= (*run).slices {
+                return xdp_action::XDP_DROP;
+            }
         }
-        let drawn = if (*run).order == RANDOM { splitmix64(number) } else { number };
+        let (target, position) = if (*run).is_alternating == 0 {
+            (TARGET, number)
+        } else {
+            let target = if slice & 1 == 0 { BASE } else { TARGET };
+            (target, slice >> 1 << SLICE_SHIFT | number & SLICE_MASK)
+        };
+        let drawn = if (*run).order == RANDOM { splitmix64(position) } else { position };
         let flow = ((*run).first + drawn) & (*run).mask;
         if !write_frame(&ctx, run, flow) {
             return xdp_action::XDP_ABORTED;
         }
         // The stores must not overlap with the work of the target: a locked instruction waits for them.
         let _ = atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(&raw mut (*outcome).drain, 1);
-        let action = call((*run).target, ctx.as_ptr().cast());
+        let action = call(target, ctx.as_ptr().cast());
         (*outcome).actions[(action & 7) as usize] += 1;
+        action
     }
-    xdp_action::XDP_DROP
 }
 
 /// Jumps into a target from a function of its own, so that control comes back here.
@@ -106,20 +117,6 @@ unsafe fn write_frame(ctx: &XdpContext, run: *const Run, flow: u64) -> bool {
         }
     }
     true
-}
-
-/// Notes the time.
-///
-/// # Safety
-/// `outcome` must be a value of the map.
-#[inline(always)]
-unsafe fn sample(outcome: *mut Outcome) {
-    // SAFETY: the index is masked to the size of the array; `outcome` is valid.
-    unsafe {
-        let index = (*outcome).samples as usize & (SAMPLES - 1);
-        (&raw mut (*outcome).times).cast::<u64>().add(index).write_volatile(bpf_ktime_get_ns());
-        (*outcome).samples += 1;
-    }
 }
 
 /// The generator of Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.

@@ -2,16 +2,16 @@
 
 use std::{collections::BTreeMap, fs, net::Ipv4Addr, path::Path, time::Instant};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use lb_common::{
     ConnState, IPPROTO_TCP, Method, Real, RealKey, RealState, RouterRole, Scheduler, ServiceKey,
-    flow_table::{Bucket as _, Client, Key, Meta, Phase, Places, WAYS, bucket_count},
+    flow_table::{Client, Key, Meta, Places, Standing, bucket_count, insert},
 };
 use lb_daemon::{
     config::{BpfLog, Limits},
     connections,
     datapath::{
-        Datapath as _, FlowTable, Op,
+        Clock, Datapath as _, FlowTable, Op,
         kernel::{KernelDatapath, Settings},
     },
     reconcile::reconcile,
@@ -29,6 +29,8 @@ pub(super) const SERVICES: u32 = 1 << 10;
 pub(super) const REALS: u32 = 16;
 /// Connections of the full flow table.
 pub(super) const FLOWS: u32 = 1 << 20;
+/// Connections whose places may be full: some in a million are.
+const WITHOUT_ROOM: u32 = 100;
 /// Repetitions of a change.
 const CHANGES: u32 = 1000;
 /// Repetitions of what takes longer.
@@ -45,11 +47,13 @@ pub struct Control {
 }
 
 /// All of them.
-pub const ALL: [Control; 9] = [
+pub const ALL: [Control; 11] = [
     Control { name: "load 1 Ki services of 16 real servers", unit: "ms", goal: None, work: load },
     Control { name: "replace the ring of one service", unit: "ms", goal: Some(0.1), work: ring },
     Control { name: "change the weight of one real server", unit: "ms", goal: None, work: weight },
     Control { name: "count 1 Mi flows", unit: "ms", goal: Some(20.0), work: count },
+    Control { name: "list 1 Mi flows", unit: "ms", goal: Some(20.0), work: list },
+    Control { name: "list 1 Mi flows as JSON", unit: "ms", goal: None, work: json },
     Control { name: "memory of the flow table for each flow", unit: "bytes", goal: Some(40.0), work: memory },
     Control { name: "copy 1 Mi flows to a peer", unit: "ms", goal: None, work: copy::transfer },
     Control { name: "copy: bytes on the wire for each flow", unit: "bytes", goal: None, work: copy::bytes },
@@ -135,52 +139,69 @@ fn weight(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
 }
 
 fn count(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
+    survey(datapath, |table, clock| {
+        let survey = connections::survey(table, clock);
+        Ok(survey.counts.values().map(|counts| counts.active as usize).sum())
+    })
+}
+
+fn list(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
+    survey(datapath, |table, clock| Ok(connections::list(table, clock).len()))
+}
+
+/// What the daemon does for `lbctl conns`.
+fn json(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
+    survey(datapath, |table, clock| {
+        let list = connections::list(table, clock);
+        let text = serde_json::to_vec(&list)?;
+        Ok(if text.is_empty() { 0 } else { list.len() })
+    })
+}
+
+/// Times `look`, which returns how many connections it has seen, on a full flow table.
+fn survey(
+    datapath: &mut KernelDatapath,
+    look: impl Fn(&dyn FlowTable, &Clock) -> Result<usize>,
+) -> Result<Vec<f64>> {
     reconcile(datapath, &tables())?;
     let table = datapath.flow_table();
     let clock = table.clock()?;
     fill(table.as_ref())?;
-    let mut times = Vec::new();
-    for _ in 0..SURVEYS {
+    let time = |_| {
         let start = Instant::now();
-        let survey = connections::survey(table.as_ref(), &clock);
-        times.push(start.elapsed().as_secs_f64() * 1e3);
-        let counted: u64 = survey.counts.values().map(|counts| counts.active).sum();
-        if counted != u64::from(FLOWS) {
-            return Err(anyhow!("{counted} of {FLOWS} connections counted"));
+        let seen = look(table.as_ref(), &clock)?;
+        let time = start.elapsed();
+        if seen != FLOWS as usize {
+            bail!("{seen} of {FLOWS} connections seen");
         }
-    }
-    Ok(times)
+        Ok(time.as_secs_f64() * 1e3)
+    };
+    (0..SURVEYS).map(time).collect()
 }
 
-/// Puts [`FLOWS`] established connections into an empty table.
+/// Puts as many connections into the table as it is made for, spread over all real servers.
 pub(super) fn fill(table: &dyn FlowTable) -> Result<()> {
-    let now = table.clock()?.now;
+    let (buckets, now, secret) = (table.buckets(), table.clock()?.now, table.hash_key());
+    let count = u32::try_from(buckets.len())?;
+    let meta = Meta::new(IPPROTO_TCP, ConnState::Established, now, 1, 1);
     let mut left = FLOWS;
-    for number in 0.. {
-        if left == 0 {
-            break;
+    for number in 0..FLOWS + WITHOUT_ROOM {
+        let address = Ipv4Addr::from(0x0b00_0000 + (number >> 14)).octets();
+        let client = Client::new(address, number as u16 & 0x3fff);
+        let Places { first, second } = Places::of(client, IPPROTO_TCP, &secret, count);
+        let (Some(first), Some(second)) = (buckets.get(first as usize), buckets.get(second as usize)) else {
+            bail!("places {first} and {second} of {count} buckets");
+        };
+        let key = Key::new(client, u16::try_from(number % (SERVICES * REALS))?);
+        if insert([first, second], key, meta, || None, |_, _| Standing::Other).is_err() {
+            continue;
         }
-        let meta = Meta::new(IPPROTO_TCP, ConnState::Established, now, 1, 0).in_phase(Phase::Live);
-        left -= u32::from(enter(table, number, meta)?.is_some());
+        left -= 1;
+        if left == 0 {
+            return Ok(());
+        }
     }
-    Ok(())
-}
-
-/// Enters connection `number` where a place is free; its bucket and place there.
-pub(super) fn enter(table: &dyn FlowTable, number: u32, meta: Meta) -> Result<Option<(u32, usize)>> {
-    let buckets = table.buckets();
-    let client = Client::new(Ipv4Addr::from(0x0b00_0000 + (number >> 14)).octets(), number as u16 & 0x3fff);
-    let Places { first, second } =
-        Places::of(client, IPPROTO_TCP, &table.hash_key(), u32::try_from(buckets.len())?);
-    let key = Key::new(client, u16::try_from(number % (SERVICES * REALS))?);
-    let free = [first, second].into_iter().find_map(|index| {
-        let bucket = buckets.get(index as usize)?;
-        (0..WAYS).find(|way| bucket.meta(*way) == Meta::FREE).map(|way| (index, bucket, way))
-    });
-    let Some((index, bucket, way)) = free else { return Ok(None) };
-    bucket.store_key(way, key);
-    bucket.exchange(way, Meta::FREE, meta);
-    Ok(Some((index, way)))
+    bail!("the flow table has no room for {left} of {FLOWS} connections")
 }
 
 fn memory(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {

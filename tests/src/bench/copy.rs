@@ -13,10 +13,10 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use lb_common::{
     ConnState, IPPROTO_TCP,
-    flow_table::{Bucket as _, MARKS, Meta, Phase},
+    flow_table::{Bucket as _, Client, Key, MARKS, Meta, Phase, Places, WAYS},
 };
 use lb_daemon::{
-    config::{ConnectionSync, Failback, HeartbeatPath, Key, Peer},
+    config::{self, ConnectionSync, Failback, HeartbeatPath, Peer},
     connections,
     datapath::{Datapath as _, FlowTable, kernel::KernelDatapath},
     ha::{Role, driver::RoleState},
@@ -33,7 +33,7 @@ use nix::{
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::watch};
 
-use super::control::{FLOWS, enter, fill, settings, tables};
+use super::control::{FLOWS, REALS, SERVICES, fill, settings, tables};
 use crate::lab::run::run;
 
 const PORT: u16 = 540;
@@ -155,6 +155,23 @@ fn play(table: &dyn FlowTable, burst: u32, open: &mut VecDeque<Vec<(u32, usize)>
     Ok(())
 }
 
+/// Enters connection `number` where a place is free; its bucket and place there.
+fn enter(table: &dyn FlowTable, number: u32, meta: Meta) -> Result<Option<(u32, usize)>> {
+    let buckets = table.buckets();
+    let client = Client::new(Ipv4Addr::from(0x0b00_0000 + (number >> 14)).octets(), number as u16 & 0x3fff);
+    let Places { first, second } =
+        Places::of(client, IPPROTO_TCP, &table.hash_key(), u32::try_from(buckets.len())?);
+    let key = Key::new(client, u16::try_from(number % (SERVICES * REALS))?);
+    let free = [first, second].into_iter().find_map(|index| {
+        let bucket = buckets.get(index as usize)?;
+        (0..WAYS).find(|way| bucket.meta(*way) == Meta::FREE).map(|way| (index, bucket, way))
+    });
+    let Some((index, bucket, way)) = free else { return Ok(None) };
+    bucket.store_key(way, key);
+    bucket.exchange(way, Meta::FREE, meta);
+    Ok(Some((index, way)))
+}
+
 fn mark(table: &dyn FlowTable, bucket: u32) {
     if let Some(marks) = table.changes().get(bucket as usize / MARKS) {
         marks.set(bucket as usize % MARKS);
@@ -211,7 +228,7 @@ impl End {
             dead_after: Duration::from_secs(1),
             failback: Failback::Manual,
             port: PORT - 1,
-            key: Key(b"0123456789abcdef".to_vec()),
+            key: config::Key(b"0123456789abcdef".to_vec()),
             paths: vec![HeartbeatPath { local: ENDS[end], remote: ENDS[1 - end] }],
             sync: ConnectionSync { enabled: true, port: PORT, half_open: false },
         };

@@ -4,9 +4,12 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    harness::{Effort, FRAME_WORDS, Harness, IN_TURN, RANDOM, Run},
-    stats::Figure,
+    harness::{Effort, FRAME_WORDS, Harness, IN_TURN, RANDOM, Run, SLICE},
+    stats::{Figure, sides},
 };
+
+/// More inserts than the LRU hash has room for.
+const FULL: u32 = 1 << 17;
 
 /// An operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -60,20 +63,15 @@ impl Floor {
                 // More keys than are inserted in all, so that each is new.
                 let mut run = Run { order: IN_TURN, ..run(1 << 30) };
                 harness.test(&harness.floor("lru_insert")?)?;
-                harness.run(run, 1 << 17)?;
-                let mut rounds = Vec::new();
-                for _ in 0..effort.rounds {
-                    run.first += 1 << 24;
-                    let one = Effort { rounds: 1, ..effort };
-                    rounds.push(harness.measure(run, one, || Ok(()))?);
-                }
-                median_round(rounds)
+                harness.run(run, FULL)?;
+                run.first = FULL.into();
+                net(&mut harness, run, effort)
             }
             Self::Hash64Ki => random(&mut harness, 1 << 16, effort),
             Self::Hash512Ki => random(&mut harness, 1 << 19, effort),
             Self::Empty => {
                 harness.test(&harness.floor("empty")?)?;
-                harness.measure(run(1), effort, || Ok(()))
+                net(&mut harness, run(1), effort)
             }
         }
     }
@@ -81,14 +79,50 @@ impl Floor {
 
 /// Frames of so many clients at random.
 fn run(clients: u64) -> Run {
-    Run {
-        frame: [0; FRAME_WORDS],
-        mask: clients - 1,
-        first: 0,
-        order: RANDOM,
-        target: 0,
-        is_reply: 0,
-        services: 0,
+    Run { frame: [0; FRAME_WORDS], mask: clients - 1, order: RANDOM, ..Run::default() }
+}
+
+fn net(harness: &mut Harness, run: Run, effort: Effort) -> Result<Figure> {
+    Ok(harness.measure(run, effort, || Ok(()))?.net())
+}
+
+/// A floor that is measured in turn with a scenario: what depends on how much of the memory's cache others leave is the same
+/// for both.
+pub struct Beside {
+    harness: Harness,
+    run: Run,
+    runs: Vec<Vec<f64>>,
+}
+
+impl Beside {
+    /// The floor ready to run; `None` for one whose keys are few, which others do not disturb.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn new(floor: Floor) -> Result<Option<Self>> {
+        let keys = match floor {
+            Floor::Hash64Ki => 1 << 16,
+            Floor::Hash512Ki => 1 << 19,
+            Floor::Array | Floor::Hash | Floor::Lru | Floor::LruInsert | Floor::Empty => return Ok(None),
+        };
+        let mut harness = Harness::load()?;
+        Ok(Some(Self { run: keys_at_random(&mut harness, keys)?, harness, runs: Vec::new() }))
+    }
+
+    /// Runs it for a while.
+    ///
+    /// # Errors
+    /// When an operation fails, or the kernel refuses.
+    pub fn run(&mut self, slices: u32) -> Result<()> {
+        let run = self.harness.alternate(self.run, slices)?;
+        self.run.first += u64::from(slices * SLICE);
+        self.runs.push(run);
+        Ok(())
+    }
+
+    /// What it cost so far.
+    pub fn figure(&self) -> Option<Figure> {
+        Some(sides(&self.runs)?.net())
     }
 }
 
@@ -104,28 +138,21 @@ fn eight(
         harness.test(&harness.floor(fill)?)?;
         harness.run(Run { order: IN_TURN, ..run(clients) }, u32::try_from(clients)?)?;
     }
-    let mut measure = |times| {
-        harness.test(&harness.floor(&format!("{name}_{times}"))?)?;
-        harness.measure(run(clients), effort, || Ok(()))
-    };
-    Ok(Figure::one_of_eight(measure(1)?, measure(8)?))
+    harness.compare_with(&harness.floor(&format!("{name}_1"))?)?;
+    harness.test(&harness.floor(&format!("{name}_8"))?)?;
+    Ok(net(harness, run(clients), effort)?.of_one(7.0))
 }
 
 /// A look-up of one of so many keys.
 fn random(harness: &mut Harness, keys: u64, effort: Effort) -> Result<Figure> {
+    let run = keys_at_random(harness, keys)?;
+    net(harness, run, effort)
+}
+
+/// Fills the hash, and puts a look-up under test.
+fn keys_at_random(harness: &mut Harness, keys: u64) -> Result<Run> {
     harness.test(&harness.floor("hash_fill_one")?)?;
     harness.run(Run { order: IN_TURN, ..run(keys) }, u32::try_from(keys)?)?;
     harness.test(&harness.floor("hash_1")?)?;
-    harness.measure(run(keys), effort, || Ok(()))
-}
-
-/// The figure in the middle, by median.
-fn median_round(mut rounds: Vec<Figure>) -> Result<Figure> {
-    rounds.sort_by(|one, other| one.median.total_cmp(&other.median));
-    let middle = rounds.get(rounds.len() / 2).copied();
-    let least = rounds.iter().map(|figure| figure.p10).min_by(f64::total_cmp);
-    middle
-        .zip(least)
-        .map(|(middle, p10)| Figure { p10, median: middle.median })
-        .ok_or_else(|| anyhow::anyhow!("no round"))
+    Ok(run(keys))
 }

@@ -1,11 +1,16 @@
 //! The result, for people and for a later comparison.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use comfy_table::{Table, presets};
 use serde::{Deserialize, Serialize};
 
-use super::{floor::Floor, scenario::Scenario, stats::Figure};
+use super::{
+    floor::Floor,
+    live::Live,
+    scenario::Scenario,
+    stats::{Figure, Sides},
+};
 
 /// Everything that was measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +19,8 @@ pub struct Report {
     pub floors: BTreeMap<Floor, Figure>,
     /// Nanoseconds a packet.
     pub scenarios: Vec<Measured>,
+    /// Nanoseconds a frame that travels.
+    pub live: Vec<Travel>,
     /// What the daemon does.
     pub control: Vec<Step>,
 }
@@ -27,8 +34,21 @@ pub struct Measured {
     pub net: Figure,
     /// The floor that it is a multiple of.
     pub floor: Floor,
+    /// What the floor cost in the same moments, where it was measured in turn with the scenario.
+    pub floor_beside: Option<Figure>,
     /// The multiple that it should not exceed.
     pub goal: Option<f64>,
+}
+
+/// A way of frames through program and cable, and its figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Travel {
+    /// Its name.
+    pub name: String,
+    /// Nanoseconds a frame: all that is done with it.
+    pub whole: Figure,
+    /// Nanoseconds beyond a frame that is only sent back.
+    pub beyond: Figure,
 }
 
 /// Something that the daemon does, and how long it takes.
@@ -46,30 +66,40 @@ pub struct Step {
 
 impl Measured {
     /// A scenario with its figure.
-    pub fn new(scenario: Scenario, net: Figure) -> Self {
+    pub fn new(scenario: Scenario, sides: &Sides, floor_beside: Option<Figure>) -> Self {
         let Scenario { name, floor, goal, .. } = scenario;
-        Self { name: name.to_owned(), net, floor, goal }
+        Self { name: name.to_owned(), net: sides.net(), floor, floor_beside, goal }
+    }
+}
+
+impl Travel {
+    /// A way with its figures.
+    pub fn new(live: Live, sides: &Sides) -> Self {
+        Self { name: live.name.to_owned(), whole: sides.whole, beyond: sides.net() }
     }
 }
 
 impl Report {
     /// How many times its floor a scenario costs; `None` where the floor was not measured.
     pub fn multiple(&self, measured: &Measured) -> Option<f64> {
-        let floor = self.floors.get(&measured.floor)?.p10;
+        let floor = self.floor(measured)?.p10;
         (floor > 0.0).then(|| measured.net.p10 / floor)
+    }
+
+    /// The floor of a scenario, in the same moments where it was measured so; `None` where it was not measured.
+    pub fn floor(&self, measured: &Measured) -> Option<Figure> {
+        measured.floor_beside.or_else(|| self.floors.get(&measured.floor).copied())
     }
 
     /// The tables, with the change of each multiple since `baseline`.
     pub fn table(&self, baseline: Option<&Self>) -> String {
-        let mut text = String::new();
-        let _ = writeln!(text, "{}\n", self.floor_table());
-        if !self.scenarios.is_empty() {
-            let _ = writeln!(text, "{}\n", self.scenario_table(baseline));
-        }
-        if !self.control.is_empty() {
-            let _ = writeln!(text, "{}", self.control_table());
-        }
-        text
+        let tables = [
+            (!self.floors.is_empty()).then(|| self.floor_table()),
+            (!self.scenarios.is_empty()).then(|| self.scenario_table(baseline)),
+            (!self.live.is_empty()).then(|| self.live_table(baseline)),
+            (!self.control.is_empty()).then(|| self.control_table()),
+        ];
+        tables.into_iter().flatten().map(|table| format!("{table}\n\n")).collect()
     }
 
     fn floor_table(&self) -> Table {
@@ -81,7 +111,7 @@ impl Report {
     }
 
     fn scenario_table(&self, baseline: Option<&Self>) -> Table {
-        let mut header = vec!["packet, ns", "p10", "median", "multiple", "of", "at most", ""];
+        let mut header = vec!["packet, ns", "p10", "median", "multiple", "of", "floor", "at most", ""];
         header.extend(baseline.map(|_| "before"));
         let mut table = plain(&header);
         for measured in &self.scenarios {
@@ -92,10 +122,29 @@ impl Report {
                 ns(measured.net.median),
                 multiple.map_or_else(String::new, |multiple| format!("{multiple:.2}")),
                 measured.floor.name().to_owned(),
+                self.floor(measured).map_or_else(String::new, |floor| ns(floor.p10)),
                 measured.goal.map_or_else(String::new, |goal| format!("{goal}")),
                 verdict(multiple, measured.goal).to_owned(),
             ];
             row.extend(baseline.map(|baseline| change(multiple, baseline.before(&measured.name))));
+            table.add_row(row);
+        }
+        table
+    }
+
+    fn live_table(&self, baseline: Option<&Self>) -> Table {
+        let mut header = vec!["frame that travels, ns", "p10", "median", "Mpps", "beyond sending back"];
+        header.extend(baseline.map(|_| "before"));
+        let mut table = plain(&header);
+        for travel in &self.live {
+            let Travel { name, whole, beyond } = travel;
+            let mpps = 1e3 / whole.median;
+            let mut row =
+                vec![name.clone(), ns(whole.p10), ns(whole.median), format!("{mpps:.1}"), ns(beyond.p10)];
+            row.extend(baseline.map(|baseline| {
+                let before = baseline.live.iter().find(|before| before.name == *name);
+                change(Some(whole.p10), before.map(|before| before.whole.p10))
+            }));
             table.add_row(row);
         }
         table
@@ -161,6 +210,13 @@ mod tests {
     }
 
     #[test]
+    fn a_floor_of_the_same_moments_counts_before_another() {
+        let mut report = report(20.0);
+        report.scenarios[0].floor_beside = Some(Figure { p10: 80.0, median: 90.0 });
+        assert_eq!(report.multiple(&report.scenarios[0]), Some(0.25));
+    }
+
+    #[test]
     fn what_is_above_its_goal_is_said() {
         assert!(report(24.0).table(None).contains("NOT MET"));
     }
@@ -183,8 +239,14 @@ mod tests {
         let name = "one flow".to_owned();
         Report {
             floors: [(Floor::Lru, figure(40.0))].into(),
-            scenarios: vec![Measured { name, net: figure(ns), floor: Floor::Lru, goal: Some(0.5) }],
-            control: Vec::new(),
+            scenarios: vec![Measured {
+                name,
+                net: figure(ns),
+                floor: Floor::Lru,
+                floor_beside: None,
+                goal: Some(0.5),
+            }],
+            ..Report::default()
         }
     }
 }

@@ -4,14 +4,22 @@ use anyhow::Result;
 use lb_common::{IPPROTO_TCP, IPPROTO_UDP, Method, Reason};
 
 use super::{
-    floor::Floor,
-    harness::{Effort, Harness, IN_TURN, Run},
-    stats::Figure,
+    floor::{Beside, Floor},
+    harness::{Effort, Harness, IN_TURN, Run, SLICE},
+    stats::{Figure, Sides},
     world::{From, Kind, World},
 };
 
-/// New connections in a round: few enough that the flow table has room for all of them.
-const NEW: u32 = 1 << 19;
+/// Connections that the flow table is made for: the product's default.
+const TABLE: u32 = 1 << 20;
+/// And one with as much room as the LRU hash that a new connection is compared with.
+const SMALL: u32 = 1 << 16;
+/// Slices of each run that is taken in turn with its floor: a fifth of a second.
+const BESIDE: u32 = 128;
+/// SYNs that fill the flow table before a flood is measured.
+const FLOOD: u32 = 1 << 22;
+/// The interface that frames come in by under `BPF_PROG_TEST_RUN`: the loopback of the network namespace.
+const LOOPBACK: u32 = 1;
 /// More clients than any round has.
 const CLIENTS: u32 = 1 << 28;
 
@@ -27,16 +35,35 @@ pub struct Scenario {
     work: Work,
 }
 
+/// What the packets of a scenario are.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Work {
+pub enum Work {
+    /// Packets that the router has nothing to do with.
     Foreign,
-    Established { kind: Kind, from: From, flows: u32 },
-    New { kind: Kind },
-    Flood { kind: Kind },
+    /// Packets of connections that are known.
+    Established {
+        /// What is balanced.
+        kind: Kind,
+        /// Who sends.
+        from: From,
+        /// Connections, drawn at random.
+        flows: u32,
+    },
+    /// The first packets of connections.
+    New {
+        /// What is balanced.
+        kind: Kind,
+    },
+    /// The same, without end.
+    Flood {
+        /// What is balanced.
+        kind: Kind,
+    },
 }
 
-const TCP_DR: Kind = Kind { protocol: IPPROTO_TCP, method: Method::Direct, services: 1 };
-const TCP_NAT: Kind = Kind { method: Method::Nat, ..TCP_DR };
+pub(super) const TCP_DR: Kind =
+    Kind { protocol: IPPROTO_TCP, method: Method::Direct, services: 1, table: TABLE };
+pub(super) const TCP_NAT: Kind = Kind { method: Method::Nat, ..TCP_DR };
 const UDP_DR: Kind = Kind { protocol: IPPROTO_UDP, ..TCP_DR };
 const UDP_NAT: Kind = Kind { protocol: IPPROTO_UDP, ..TCP_NAT };
 
@@ -72,6 +99,9 @@ pub fn all() -> Vec<Scenario> {
     all.push(new("new flow, TCP direct", TCP_DR, Some(0.4)));
     all.push(new("new flow, TCP NAT", TCP_NAT, Some(0.4)));
     all.push(new("new flow, UDP NAT", UDP_NAT, Some(0.4)));
+    all.push(new("new flow, TCP NAT, table of 64 Ki", Kind { table: SMALL, ..TCP_NAT }, Some(0.4)));
+    all.push(new("new flow, 1 Ki services", Kind { services: 1 << 10, ..TCP_NAT }, None));
+    all.push(new("new flow, 10 Ki services", Kind { services: 10 << 10, ..TCP_NAT }, None));
     let flood =
         |name, kind| Scenario { name, floor: Floor::LruInsert, goal: None, work: Work::Flood { kind } };
     all.push(flood("SYN flood, full table, NAT", TCP_NAT));
@@ -82,8 +112,6 @@ pub fn all() -> Vec<Scenario> {
     };
     all.push(many("1 Ki services, 16 Ki flows", 1 << 10));
     all.push(many("10 Ki services, 16 Ki flows", 10 << 10));
-    all.push(new("new flow, 1 Ki services", Kind { services: 1 << 10, ..TCP_NAT }, None));
-    all.push(new("new flow, 10 Ki services", Kind { services: 10 << 10, ..TCP_NAT }, None));
     all
 }
 
@@ -92,62 +120,71 @@ fn established(name: &'static str, kind: Kind, from: From, flows: u32, floor: Fl
 }
 
 impl Scenario {
-    /// Measures it.
+    /// Measures it, and its floor where that has to be measured at the same time.
     ///
     /// # Errors
     /// When a packet met another end than it should, or the kernel refuses.
-    pub fn measure(&self, effort: Effort) -> Result<Figure> {
+    pub fn measure(&self, effort: Effort) -> Result<(Sides, Option<Figure>)> {
         let mut harness = Harness::load()?;
-        match self.work {
-            Work::Foreign => {
-                let mut world = World::new(TCP_NAT)?;
-                world.test(&mut harness)?;
-                // As the reply of a real server, but from addresses that none has.
-                let mut run = world.run(From::Client, "A", 1 << 16)?;
-                run.is_reply = 1;
-                measure(&mut world, &mut harness, run, Reason::NotOurs, effort)
-            }
-            Work::Established { kind, from, flows } => {
-                let mut world = World::new(kind)?;
-                world.test(&mut harness)?;
-                world.open(&mut harness, flows)?;
-                let run = world.run(from, "A", flows)?;
-                let end = world.forwarded(from);
-                measure(&mut world, &mut harness, run, end, effort)
-            }
-            Work::New { kind } => new(kind, &mut harness, effort),
-            Work::Flood { kind } => {
-                let mut world = World::new(kind)?;
-                world.test(&mut harness)?;
-                let mut run = Run { order: IN_TURN, ..world.run(From::Client, "S", CLIENTS)? };
-                harness.run(run, 1 << 22)?;
-                run.first = 1 << 23;
-                let end = world.forwarded(From::Client);
-                measure(&mut world, &mut harness, run, end, effort)
-            }
-        }
+        let Some(mut beside) = Beside::new(self.floor)? else {
+            return Ok((self.work.measure(&mut harness, LOOPBACK, effort, || Ok(()))?, None));
+        };
+        let effort = Effort { at_once: BESIDE, ..effort };
+        let sides = self.work.measure(&mut harness, LOOPBACK, effort, || beside.run(BESIDE))?;
+        Ok((sides, beside.figure()))
     }
 }
 
-/// Measures runs of which each packet meets the end `reason`.
-fn measure(
-    world: &mut World,
-    harness: &mut Harness,
-    run: Run,
-    reason: Reason,
-    effort: Effort,
-) -> Result<Figure> {
-    let packets = effort.rounds * effort.iterations;
-    world.expect(reason, packets, |_| harness.measure(run, effort, || Ok(())))
-}
+impl Work {
+    /// Measures it on frames that come in by `ifindex`; `between` comes before each run.
+    ///
+    /// # Errors
+    /// When a packet met another end than it should, or the kernel refuses, and those of `between`.
+    pub fn measure(
+        self,
+        harness: &mut Harness,
+        ifindex: u32,
+        effort: Effort,
+        mut between: impl FnMut() -> Result<()>,
+    ) -> Result<Sides> {
+        let mut world = World::new(self.kind(), ifindex)?;
+        world.test(harness)?;
+        match self {
+            Self::Foreign => {
+                // As the reply of a real server, but from addresses that none has.
+                let mut run = world.run(From::Client, "A", 1 << 16)?;
+                run.is_reply = 1;
+                world.expect(Reason::NotOurs, effort.packets(), |_| harness.measure(run, effort, between))
+            }
+            Self::Established { from, flows, .. } => {
+                world.open(harness, flows)?;
+                let run = world.run(from, "A", flows)?;
+                let end = world.forwarded(from);
+                world.expect(end, effort.packets(), |_| harness.measure(run, effort, between))
+            }
+            Self::New { .. } => {
+                // The flow table is emptied before each run, which fills half of it.
+                let effort = Effort { at_once: self.kind().table / 2 / SLICE, ..effort.half() };
+                let run = Run { order: IN_TURN, ..world.run(From::Client, "S", CLIENTS)? };
+                let end = world.forwarded(From::Client);
+                world.expect(end, effort.packets(), |world| {
+                    harness.measure(run, effort, || between().and_then(|()| world.forget()))
+                })
+            }
+            Self::Flood { .. } => {
+                let mut run = Run { order: IN_TURN, ..world.run(From::Client, "S", CLIENTS)? };
+                harness.run(run, FLOOD)?;
+                run.first = FLOOD.into();
+                let end = world.forwarded(From::Client);
+                world.expect(end, effort.packets(), |_| harness.measure(run, effort, between))
+            }
+        }
+    }
 
-/// New connections: each packet is the first of one.
-fn new(kind: Kind, harness: &mut Harness, effort: Effort) -> Result<Figure> {
-    let mut world = World::new(kind)?;
-    world.test(harness)?;
-    let effort = Effort { iterations: effort.iterations.min(NEW), ..effort };
-    let run = Run { order: IN_TURN, ..world.run(From::Client, "S", CLIENTS)? };
-    let end = world.forwarded(From::Client);
-    let packets = effort.rounds * effort.iterations;
-    world.expect(end, packets, |world| harness.measure(run, effort, || world.forget()))
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Foreign => TCP_NAT,
+            Self::Established { kind, .. } | Self::New { kind } | Self::Flood { kind } => kind,
+        }
+    }
 }

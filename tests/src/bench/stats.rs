@@ -25,40 +25,48 @@ impl Figure {
         Self { p10: self.p10 - base.p10, median: self.median - base.median }
     }
 
-    /// One of several times that were measured beyond the first: `(eight - one) / 7`.
+    /// The share of one, where this is what `times` cost.
     #[must_use]
-    pub fn one_of_eight(one: Self, eight: Self) -> Self {
-        Self { p10: (eight.p10 - one.p10) / 7.0, median: (eight.median - one.median) / 7.0 }
+    pub fn of_one(self, times: f64) -> Self {
+        Self { p10: self.p10 / times, median: self.median / times }
     }
 }
 
-/// A round: samples of the program under test, and of the empty one just before.
-#[derive(Clone, Debug, Default)]
-pub struct Round {
-    /// Nanoseconds an iteration with the empty program.
-    pub base: Vec<f64>,
-    /// With the program under test.
-    pub target: Vec<f64>,
+/// What two programs cost, measured in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sides {
+    /// The one that it is compared with, harness included.
+    pub base: Figure,
+    /// The program under test, harness included.
+    pub whole: Figure,
 }
 
-/// How far the base of a round may be above the best one, as a factor: others were at work then.
+impl Sides {
+    /// What the program under test costs beyond the base.
+    pub fn net(&self) -> Figure {
+        self.whole.above(self.base)
+    }
+}
+
+/// How far a slice of the base may be above its tenth percentile, as a factor: others were at work then.
 const TOLERANCE: f64 = 1.06;
 
-/// What the program under test costs, over the rounds in which the machine was quiet.
-pub fn net(rounds: &[Round]) -> Option<Figure> {
-    let bases: Vec<f64> =
-        rounds.iter().filter_map(|round| Some(Figure::of(round.base.clone())?.median)).collect();
-    let best = bases.iter().copied().min_by(f64::total_cmp)?;
-    let quiet: Vec<&Round> = rounds
-        .iter()
-        .zip(&bases)
-        .filter(|(_, base)| **base <= best * TOLERANCE)
-        .map(|(round, _)| round)
-        .collect();
-    let all = |samples: fn(&Round) -> &[f64]| {
-        Figure::of(quiet.iter().flat_map(|round| samples(round).iter().copied()).collect())
-    };
-    Some(all(|round| &round.target)?.above(all(|round| &round.base)?))
+/// The figures of runs of slices: base, target, base, … base. A slice of the target counts where the machine was quiet
+/// before and after it, which is seen by the slices of the base alone, and so do those two. `None` where none counts.
+pub fn sides(runs: &[Vec<f64>]) -> Option<Sides> {
+    let bases = runs.iter().flat_map(|run| run.iter().copied().step_by(2)).collect();
+    let most = Figure::of(bases)?.p10 * TOLERANCE;
+    let (mut base, mut whole) = (Vec::new(), Vec::new());
+    for run in runs {
+        for slices in run.windows(3).step_by(2) {
+            let &[before, target, after] = slices else { continue };
+            if before <= most && after <= most {
+                base.extend([before, after]);
+                whole.push(target);
+            }
+        }
+    }
+    Some(Sides { base: Figure::of(base)?, whole: Figure::of(whole)? })
 }
 
 #[cfg(test)]
@@ -73,16 +81,23 @@ mod tests {
     }
 
     #[test]
-    fn a_round_on_a_busy_machine_does_not_count() {
-        let quiet = Round { base: vec![10.0; 10], target: vec![15.0; 10] };
-        let busy = Round { base: vec![20.0; 10], target: vec![90.0; 10] };
-        let net = net(&[busy, quiet]).unwrap();
-        assert_eq!(net, Figure { p10: 5.0, median: 5.0 });
+    fn a_slice_counts_where_the_machine_was_quiet_before_and_after() {
+        let run = vec![10.0, 15.0, 10.0, 90.0, 20.0, 80.0, 20.0, 70.0, 10.0, 17.0, 10.0];
+        let quiet =
+            Sides { base: Figure { p10: 10.0, median: 10.0 }, whole: Figure { p10: 15.0, median: 17.0 } };
+        assert_eq!(sides(&[run]), Some(quiet));
+        assert_eq!(quiet.net(), Figure { p10: 5.0, median: 7.0 });
     }
 
     #[test]
-    fn one_of_eight_leaves_out_what_is_done_once() {
-        let [one, eight] = [12.0, 82.0].map(|ns| Figure { p10: ns, median: ns });
-        assert_eq!(Figure::one_of_eight(one, eight), Figure { p10: 10.0, median: 10.0 });
+    fn slices_of_different_runs_are_no_neighbours() {
+        let runs = [vec![20.0, 90.0, 10.0], vec![10.0, 15.0, 10.0], vec![10.0, 80.0, 20.0]];
+        assert_eq!(sides(&runs).unwrap().whole, Figure { p10: 15.0, median: 15.0 });
+    }
+
+    #[test]
+    fn without_a_quiet_moment_there_is_no_figure() {
+        assert_eq!(sides(&[vec![10.0, 15.0, 20.0, 15.0, 10.0]]), None);
+        assert_eq!(sides(&[]), None);
     }
 }

@@ -18,10 +18,6 @@ use crate::{
 const REALS: u32 = 16;
 /// Of many services, for there are 65,536 real servers at most.
 const REALS_OF_MANY: u32 = 4;
-/// Connections that the flow table is made for: the product's default.
-const FLOWS: u32 = 1 << 20;
-/// The interface that frames come in by under `BPF_PROG_TEST_RUN`: the loopback of the network namespace.
-const INGRESS: u32 = 1;
 /// Virtual port.
 const PORT: u16 = 80;
 /// Port of the real servers.
@@ -43,6 +39,8 @@ pub struct Kind {
     pub method: Method,
     /// Services: a power of two, or 10,240.
     pub services: u32,
+    /// Connections that the flow table is made for.
+    pub table: u32,
 }
 
 /// Who sends the measured frames.
@@ -61,16 +59,16 @@ pub struct World {
 }
 
 impl World {
-    /// Loads the program and fills its tables.
+    /// Loads the program and fills its tables: of a router with the one interface `ifindex`.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn new(kind: Kind) -> Result<Self> {
+    pub fn new(kind: Kind, ifindex: u32) -> Result<Self> {
         let reals = Self::reals_each(kind);
         let sizes = Sizes {
             reals: (kind.services * reals + 1).max(64),
             services: kind.services.max(16),
-            flows: FLOWS,
+            flows: kind.table,
         };
         let mut program = Program::load_with(sizes, 0)?;
         program.set_role(RouterRole::Active)?;
@@ -79,7 +77,7 @@ impl World {
             let mut ring = Vec::new();
             for number in 0..reals {
                 let index = 1 + service * reals + number;
-                let real = real(kind, index, service, virtual_address);
+                let real = Real { ifindex, ..real(kind, index, service, virtual_address) };
                 program.set_real(index, real)?;
                 if kind.method == Method::Nat {
                     program.set_real_key(RealKey::new(kind.protocol, real.address, real.port), index)?;
@@ -108,7 +106,7 @@ impl World {
     pub fn open(&mut self, harness: &mut Harness, flows: u32) -> Result<()> {
         for flags in ["S", "A"] {
             let run = Run { order: IN_TURN, ..self.run(From::Client, flags, flows)? };
-            self.expect(self.forwarded(From::Client), flows, |_| harness.run(run, flows).map(drop))?;
+            self.expect(self.forwarded(From::Client), flows, |_| harness.run(run, flows))?;
         }
         Ok(())
     }
@@ -137,11 +135,10 @@ impl World {
         Ok(Run {
             frame: words(&frame.link(link[0], link[1]).bytes())?,
             mask: u64::from(flows) - 1,
-            first: 0,
             order: RANDOM,
-            target: 0,
             is_reply: u32::from(from == From::Real),
             services: if spread.is_power_of_two() { spread - 1 } else { spread.next_power_of_two() / 2 - 1 },
+            ..Run::default()
         })
     }
 
@@ -196,7 +193,6 @@ fn real(kind: Kind, index: u32, service: u32, virtual_address: [u8; 4]) -> Real 
         state: RealState::Up as u8,
         mac: SERVER_MAC,
         source_mac: ROUTER_MAC,
-        ifindex: INGRESS,
         generation: 1,
         service,
         weight: 1,

@@ -13,24 +13,22 @@ use lb_tests::bench::{
     chart, control,
     floor::Floor,
     harness::Effort,
-    report::{Measured, Report},
+    live,
+    report::{Measured, Report, Travel},
     scenario,
-    stats::Figure,
 };
 use nix::{
     sched::{CloneFlags, CpuSet, sched_setaffinity, unshare},
     unistd::{Pid, geteuid},
 };
+use serde::de::DeserializeOwned;
 
 /// Measures what a packet costs, as a multiple of what the kernel's own operations cost in the same run.
 #[derive(Parser)]
 struct Args {
-    /// Rounds of each scenario
-    #[arg(long, default_value_t = 12)]
-    rounds: u32,
-    /// Packets in each round
-    #[arg(long, default_value_t = 1_000_000)]
-    iterations: u32,
+    /// Slices of 8192 packets that each scenario is measured on
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    slices: u32,
     /// Only what has this text in its name
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -55,7 +53,7 @@ fn main() -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     if let Some(name) = &args.one {
-        println!("{}", serde_json::to_string(&one(name, args.effort())?)?);
+        println!("{}", one(name, Effort::new(args.slices))?);
         return Ok(ExitCode::SUCCESS);
     }
     let baseline = args.baseline.as_ref().map(read).transpose()?;
@@ -71,12 +69,6 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl Args {
-    fn effort(&self) -> Effort {
-        Effort { rounds: self.rounds, iterations: self.iterations }
-    }
-}
-
 fn read(file: &PathBuf) -> Result<Report> {
     let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
     serde_json::from_str(&text).with_context(|| format!("{} was not written by --json", file.display()))
@@ -84,60 +76,71 @@ fn read(file: &PathBuf) -> Result<Report> {
 
 /// Measures everything that is asked for, each in a process of its own: with fresh maps.
 fn measure(args: &Args) -> Result<Report> {
-    let scenarios: Vec<_> = scenario::all().into_iter().filter(|it| wanted(args, it.name)).collect();
-    let controls: Vec<_> = control::ALL.into_iter().filter(|it| wanted(args, it.name)).collect();
-    let progress = ProgressBar::new((Floor::ALL.len() + scenarios.len() + controls.len()) as u64);
-    progress.set_style(ProgressStyle::with_template("{pos}/{len} {bar:30} {msg}")?);
-    let ask = |name: &str| -> Result<Figure> {
-        progress.set_message(name.to_owned());
-        let figure = ask(args, name)?;
-        progress.inc(1);
-        Ok(figure)
-    };
+    let wanted = |name: &str| args.only.as_ref().is_none_or(|text| name.contains(text.as_str()));
+    let scenarios: Vec<_> = scenario::all().into_iter().filter(|it| wanted(it.name)).collect();
+    let lives: Vec<_> = live::all().into_iter().filter(|it| wanted(it.name)).collect();
+    let controls: Vec<_> = control::ALL.into_iter().filter(|it| wanted(it.name)).collect();
+    let needed = |floor: &Floor| scenarios.iter().any(|scenario| scenario.floor == *floor);
+    let floors: Vec<_> = Floor::ALL.into_iter().filter(|it| wanted(it.name()) || needed(it)).collect();
+    let progress = Progress::new(floors.len() + scenarios.len() + lives.len() + controls.len())?;
     let mut report = Report::default();
-    for floor in Floor::ALL {
-        report.floors.insert(floor, ask(floor.name())?);
+    for floor in floors {
+        report.floors.insert(floor, progress.ask(args, floor.name())?);
     }
     for scenario in scenarios {
-        let figure = ask(scenario.name)?;
-        report.scenarios.push(Measured::new(scenario, figure));
+        let (sides, floor) = progress.ask(args, scenario.name)?;
+        report.scenarios.push(Measured::new(scenario, &sides, floor));
+    }
+    for live in lives {
+        report.live.push(Travel::new(live, &progress.ask(args, live.name)?));
     }
     for step in controls {
-        let figure = ask(step.name)?;
-        report.control.push(step.measured(figure));
+        report.control.push(step.measured(progress.ask(args, step.name)?));
     }
-    progress.finish_and_clear();
+    progress.0.finish_and_clear();
     Ok(report)
 }
 
-fn wanted(args: &Args, name: &str) -> bool {
-    args.only.as_ref().is_none_or(|text| name.contains(text.as_str()))
-}
+/// Says how far the bench is.
+struct Progress(ProgressBar);
 
-fn ask(args: &Args, name: &str) -> Result<Figure> {
-    let output = Command::new(env::current_exe()?)
-        .args(["--one", name, "--rounds", &args.rounds.to_string()])
-        .args(["--iterations", &args.iterations.to_string()])
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        bail!("{name}: not measured");
+impl Progress {
+    fn new(steps: usize) -> Result<Self> {
+        let bar = ProgressBar::new(steps as u64);
+        bar.set_style(ProgressStyle::with_template("{pos}/{len} {bar:30} {elapsed} {msg}")?);
+        Ok(Self(bar))
     }
-    serde_json::from_slice(&output.stdout).with_context(|| format!("{name}: no figure"))
+
+    /// Has one thing measured.
+    fn ask<T: DeserializeOwned>(&self, args: &Args, name: &str) -> Result<T> {
+        self.0.set_message(name.to_owned());
+        let output = Command::new(env::current_exe()?)
+            .args(["--one", name, "--slices", &args.slices.to_string()])
+            .stderr(Stdio::inherit())
+            .output()?;
+        if !output.status.success() {
+            bail!("{name}: not measured");
+        }
+        self.0.inc(1);
+        serde_json::from_slice(&output.stdout).with_context(|| format!("{name}: no figure"))
+    }
 }
 
-/// Measures one thing in this process, undisturbed as far as can be.
-fn one(name: &str, effort: Effort) -> Result<Figure> {
+/// Measures one thing in this process, undisturbed as far as can be. Returns its figure as JSON.
+fn one(name: &str, effort: Effort) -> Result<String> {
     unshare(CloneFlags::CLONE_NEWNET).context("no network namespace of its own")?;
     pin()?;
-    if let Some(floor) = Floor::ALL.into_iter().find(|floor| floor.name() == name) {
-        return floor.measure(effort);
-    }
-    if let Some(step) = control::ALL.into_iter().find(|step| step.name == name) {
-        return step.measure();
-    }
-    let scenario = scenario::all().into_iter().find(|scenario| scenario.name == name);
-    scenario.with_context(|| format!("no scenario {name}"))?.measure(effort)
+    let json = if let Some(floor) = Floor::ALL.into_iter().find(|floor| floor.name() == name) {
+        serde_json::to_string(&floor.measure(effort)?)
+    } else if let Some(step) = control::ALL.into_iter().find(|step| step.name == name) {
+        serde_json::to_string(&step.measure()?)
+    } else if let Some(live) = live::all().into_iter().find(|live| live.name == name) {
+        serde_json::to_string(&live.measure(effort)?)
+    } else {
+        let scenario = scenario::all().into_iter().find(|scenario| scenario.name == name);
+        serde_json::to_string(&scenario.with_context(|| format!("no scenario {name}"))?.measure(effort)?)
+    };
+    Ok(json?)
 }
 
 /// Stays on the last processor, before all others where that is allowed.

@@ -1,5 +1,5 @@
 //! The packet tables: a frame in, the verdict, the frame out byte by byte, and the one counter that moved; on the real
-//! program, by `BPF_PROG_TEST_RUN`.
+//! program, by `BPF_PROG_TEST_RUN`. And, in `processors`, the same program on two processors at once.
 
 mod changes;
 mod counters;
@@ -10,6 +10,7 @@ mod nat;
 mod object;
 mod overflow;
 mod parse;
+mod processors;
 mod schedule;
 mod unknown;
 mod world;

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lb_common::ConnState;
 use lb_daemon::api::types::{Connection, Stats};
 use lb_tests::lab::{
     Lab, R1,
@@ -124,7 +125,7 @@ fn wait_established(lab: &Lab, count: usize) {
         let json = lab.routers[R1].lbctl(&["--json", "conns"])?;
         let connections: Vec<Connection> = serde_json::from_str(&json)?;
         let ours = connections.iter().filter(|connection| {
-            connection.state == "ESTABLISHED" && connection.virtual_address == TARGET.to_string()
+            connection.state == ConnState::Established && connection.virtual_address == TARGET
         });
         seen = ours.count();
         Ok(seen == count)

@@ -29,8 +29,8 @@ async fn counters_connections_and_rates_show() {
 
     let connections = rig.handle.connections().await.unwrap();
     assert_eq!(connections.len(), 1);
-    assert_eq!(connections[0].source, "198.51.100.7:40000");
-    assert_eq!(connections[0].destination, "127.0.0.12:1");
+    assert_eq!(connections[0].source, "198.51.100.7:40000".parse().unwrap());
+    assert_eq!(connections[0].destination, "127.0.0.12:1".parse().unwrap());
 }
 
 #[tokio::test]

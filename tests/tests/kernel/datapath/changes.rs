@@ -68,4 +68,5 @@ fn remember_of_peer(world: &mut World) {
     let [bucket, _] = Program::buckets(flow_client(), IPPROTO_TCP);
     world.program.set_last_hop(HOP, LastHop::new(world.public, CLIENT_MAC, PUBLIC_MAC)).unwrap();
     world.program.set_flow(&Flow { bucket, way: 0, key: Key::new(flow_client(), 1), meta }).unwrap();
+    assert!(world.program.flows().unwrap()[0].meta.is_peers());
 }

@@ -13,7 +13,7 @@ use super::world::*;
 const HOP: u16 = 77;
 
 /// How long connections live on this kernel, whose coarse clock advances once a jiffy.
-fn timeouts() -> Timeouts {
+pub(crate) fn timeouts() -> Timeouts {
     let tick = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE).unwrap().tv_nsec();
     Timeouts::at(u32::try_from((1_000_000_000 + tick / 2) / tick).unwrap())
 }
