@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddrV4, time::Duration};
 
+use lb_common::ConnState;
 use lb_daemon::api::types::{Connection, SyncStatus};
 use lb_tests::lab::{
     Lab, R1, R2, api,
@@ -103,8 +104,7 @@ fn sync(lab: &Lab, router: usize) -> SyncStatus {
 fn established(lab: &Lab, router: usize) -> usize {
     let all: Vec<Connection> = api::get(&lab.routers[router].socket(), "/v1/connections").unwrap();
     let ours = |one: &&Connection| {
-        one.state == "ESTABLISHED"
-            && [NAMES, STREAM].iter().any(|port| one.virtual_address.ends_with(&format!(":{port}")))
+        one.state == ConnState::Established && [NAMES, STREAM].contains(&one.virtual_address.port())
     };
     all.iter().filter(ours).count()
 }
