@@ -16,8 +16,8 @@ pub(crate) unsafe fn load<T: Header, const BASE: i32, const AT: i32>(from: *cons
     // SAFETY: as the caller promises; the words are as large as the header, in which every pattern is valid.
     unsafe {
         match size_of::<T>() {
-            1 => transmute_copy(&(load_8::<BASE, AT, 0>(from) as u8)),
-            2 => transmute_copy(&(load_16::<BASE, AT, 0>(from) as u16)),
+            1 => transmute_copy(&load_8::<BASE, AT, 0>(from)),
+            2 => transmute_copy(&load_16::<BASE, AT, 0>(from)),
             4 => transmute_copy(&load_32::<BASE, AT, 0>(from)),
             8 => transmute_copy(&[load_32::<BASE, AT, 0>(from), load_32::<BASE, AT, 4>(from)]),
             12 => transmute_copy(&[

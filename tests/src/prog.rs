@@ -159,12 +159,12 @@ impl Program {
     ///
     /// # Errors
     /// When the kernel does not say.
-    pub fn infos(&self) -> Result<[ProgramInfo; 2]> {
+    pub fn infos(&self) -> Result<[ProgramInfo; 3]> {
         let info = |name| -> Result<ProgramInfo> {
             let program: &Xdp = self.ebpf.program(name).context("no such program")?.try_into()?;
             Ok(program.info()?)
         };
-        Ok([info(program::ENTRY)?, info(program::NO_CONNECTION)?])
+        Ok([info(program::ENTRY)?, info(program::ANY)?, info(program::NO_CONNECTION)?])
     }
 
     /// The kernel's number of a map.

@@ -52,7 +52,7 @@ impl Places {
     #[inline(always)]
     pub const fn of(client: Client, protocol: u8, key: &HashKey, buckets: u32) -> Self {
         let (first, rest) = scale(hash(client, protocol, key), buckets);
-        if buckets % PAGE != 0 {
+        if !buckets.is_multiple_of(PAGE) {
             // Between 1 and the last bucket further on, so that it is another one.
             let (step, _) = scale(rest, buckets - 1);
             let second = first + 1 + step;

@@ -86,7 +86,7 @@ fn describe_translated(ebpf: &Ebpf) -> Result<Vec<Value>> {
             .with_context(|| format!("program {name}"))?;
         Ok(json!({ "program": name, "functions": functions }))
     };
-    [program::ENTRY, program::NO_CONNECTION].into_iter().map(describe).collect()
+    [program::ENTRY, program::ANY, program::NO_CONNECTION].into_iter().map(describe).collect()
 }
 
 fn describe_maps(ebpf: &Ebpf) -> Result<Vec<Value>> {
