@@ -187,13 +187,13 @@ impl Handle {
     /// How the copy goes.
     #[must_use]
     pub fn status(&self) -> SyncStatus {
-        status::of(&self.shared.lock())
+        status::of(&self.shared.lock(), now())
     }
 
     /// What is not as it should be, one line each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        status::warnings(&self.shared.lock())
+        status::warnings(&self.shared.lock(), now())
     }
 }
 
