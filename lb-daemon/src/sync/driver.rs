@@ -204,7 +204,7 @@ impl Handle {
     /// How the copy goes.
     #[must_use]
     pub fn status(&self) -> SyncStatus {
-        status::of(&self.shared.lock())
+        status::of(&self.shared.lock(), now())
     }
 
     /// Puts other keys in force, for handshakes from now on: a stream that stands goes on.
@@ -217,7 +217,7 @@ impl Handle {
     /// What is not as it should be, one line each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        status::warnings(&self.shared.lock())
+        status::warnings(&self.shared.lock(), now())
     }
 }
 

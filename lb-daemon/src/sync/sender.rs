@@ -63,12 +63,22 @@ pub enum Next {
 pub struct Progress {
     /// How much of the full transfer is done, in percent.
     pub percent: u8,
-    /// Whether the full transfer is over, and the peer behind by less than a second.
-    pub in_sync: bool,
-    /// How old the oldest change may be that the peer has not acknowledged; `None` before the full transfer is over.
-    pub behind: Option<Duration>,
+    /// The peer has acknowledged all that had changed before this; `None` before the full transfer is over.
+    pub covered: Option<Instant>,
     /// Records that it has not acknowledged.
     pub unacknowledged: usize,
+}
+
+impl Progress {
+    /// How old the oldest change may be that the peer has not acknowledged; `None` before the full transfer is over.
+    pub fn behind(&self, now: Instant) -> Option<Duration> {
+        self.covered.map(|moment| now.saturating_duration_since(moment))
+    }
+
+    /// Whether the full transfer is over, and the peer behind by less than a second.
+    pub fn is_in_sync(&self, now: Instant) -> bool {
+        self.behind(now).is_some_and(|behind| behind < BEHIND)
+    }
 }
 
 impl Sender {
@@ -149,14 +159,9 @@ impl Sender {
     }
 
     /// How far the peer is.
-    pub fn progress(&self, now: Instant) -> Progress {
-        let behind = self.covered.map(|moment| now.saturating_duration_since(moment));
-        Progress {
-            percent: self.scan.percent(),
-            in_sync: behind.is_some_and(|behind| behind < BEHIND),
-            behind,
-            unacknowledged: self.window.records(),
-        }
+    pub fn progress(&self) -> Progress {
+        let unacknowledged = self.window.records();
+        Progress { percent: self.scan.percent(), covered: self.covered, unacknowledged }
     }
 
     /// Records told since this was asked last.

@@ -136,7 +136,7 @@ impl Service {
     }
 
     fn publish(&mut self, router: &Router) {
-        let progress = self.sender.as_mut().map(|sender| (sender.progress(now()), sender.take_sent()));
+        let progress = self.sender.as_mut().map(|sender| (sender.progress(), sender.take_sent()));
         let (progress, sent) = progress.unzip();
         router.shared.lock().totals.sent += sent.unwrap_or(0);
         router.shared.enter(match progress.filter(|_| self.link.is_some()) {

@@ -1,6 +1,6 @@
 //! The copy as the API shows it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use crate::{
     api::types::SyncStatus,
@@ -119,7 +119,7 @@ impl State {
 }
 
 /// What the API shows.
-pub(super) fn of(state: &State) -> SyncStatus {
+pub(super) fn of(state: &State, now: Instant) -> SyncStatus {
     let counts = &state.totals.received;
     let mut status = SyncStatus {
         state: name(&state.phase).to_owned(),
@@ -138,9 +138,9 @@ pub(super) fn of(state: &State) -> SyncStatus {
     match &state.phase {
         Phase::Off | Phase::Waiting | Phase::Alone => {}
         Phase::Sending(progress) => {
-            status.in_sync = progress.in_sync;
+            status.in_sync = progress.is_in_sync(now);
             status.progress_percent = Some(progress.percent);
-            let millis = progress.behind.map(|behind| behind.as_millis());
+            let millis = progress.behind(now).map(|behind| behind.as_millis());
             status.behind_ms = millis.map(|millis| u64::try_from(millis).unwrap_or(u64::MAX));
             status.unacknowledged = progress.unacknowledged as u64;
         }
@@ -151,14 +151,14 @@ pub(super) fn of(state: &State) -> SyncStatus {
 }
 
 /// What is not as it should be.
-pub(super) fn warnings(state: &State) -> Vec<String> {
+pub(super) fn warnings(state: &State, now: Instant) -> Vec<String> {
     let warning = match &state.phase {
         Phase::Connecting(Some(detail)) => {
             Some(format!("connections are not copied from the active router: {detail}"))
         }
-        Phase::Sending(Progress { behind: Some(behind), in_sync: false, .. }) => {
-            Some(format!("the peer is behind with connections by {} ms", behind.as_millis()))
-        }
+        Phase::Sending(progress) if !progress.is_in_sync(now) => progress
+            .behind(now)
+            .map(|behind| format!("the peer is behind with connections by {} ms", behind.as_millis())),
         Phase::Off
         | Phase::Waiting
         | Phase::Alone

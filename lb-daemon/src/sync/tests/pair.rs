@@ -12,7 +12,7 @@ use crate::sync::{
     receiver::Receiver,
     record::Server,
     segments::Segments,
-    sender::{Next, Progress, Sender},
+    sender::{Next, Sender},
     wire::Batch,
 };
 
@@ -176,8 +176,8 @@ impl Pair {
         self.sender.take_sent()
     }
 
-    pub(super) fn progress(&self) -> Progress {
-        self.sender.progress(self.now)
+    pub(super) fn in_sync(&self) -> bool {
+        self.sender.progress().is_in_sync(self.now)
     }
 
     pub(super) fn refused(&self, cause: &str) -> u64 {
