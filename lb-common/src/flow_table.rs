@@ -13,6 +13,7 @@
 //! A table of wider entries for IPv6 would be a sibling with another `Key`: `Meta` and the rules know no addresses.
 
 mod access;
+mod changes;
 mod entry;
 mod find;
 mod insert;
@@ -23,6 +24,9 @@ mod stamp;
 mod memory;
 
 pub use access::{Bucket, RawBucket, RawEntry, WAYS};
+#[cfg(not(target_arch = "bpf"))]
+pub use changes::SharedMarks;
+pub use changes::{ChangeMarks, MARKS, mark_count};
 pub use entry::{Client, Key, Meta, Phase};
 pub use find::{Found, find, has_client};
 pub use insert::{Refusal, Standing, insert, worst};

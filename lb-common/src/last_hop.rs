@@ -4,7 +4,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Entries of the table of last hops. A flow names one by its index; index 0 is none.
-pub const LAST_HOPS: usize = 1 << 16;
+pub const LAST_HOPS: usize = 1 << 15;
 
 /// One entry: a neighbour, the interface it is on, and the router's own MAC address there. Two words, each written at
 /// once: lower half of the interface index (16 bits) and MAC address of the neighbour (48, its first octet lowest); upper
@@ -79,7 +79,7 @@ impl LastHop {
     pub const fn start(&self, key: u64) -> usize {
         let Self([first, second]) = *self;
         let hash = (first ^ key).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ second;
-        ((hash ^ hash >> 32).wrapping_mul(key | 1) >> 48) as usize
+        ((hash ^ hash >> 32).wrapping_mul(key | 1) >> 49) as usize
     }
 }
 
@@ -96,7 +96,7 @@ const fn octets(word: u64) -> [u8; 6] {
     [a, b, c, d, e, f]
 }
 
-/// An entry in memory that the program shares. Only the daemon frees entries, and only the program takes free ones.
+/// An entry in memory that the program shares. Only the daemon frees entries.
 #[cfg(not(target_arch = "bpf"))]
 #[derive(Debug, Default)]
 #[repr(C)]
@@ -115,6 +115,16 @@ impl SharedHop {
         let (Self([first, second]), LastHop([low, high])) = (self, hop);
         second.store(high, Ordering::Release);
         first.store(low, Ordering::Release);
+    }
+
+    /// Takes a free entry for a neighbour, as the program does; false where it is not free.
+    pub fn add(&self, hop: LastHop) -> bool {
+        let (Self([first, second]), LastHop([low, high])) = (self, hop);
+        let taken = first.compare_exchange(0, low, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if taken {
+            second.store(high, Ordering::SeqCst);
+        }
+        taken
     }
 
     /// Makes a neighbour leave: the program finds it no more, and whoever names it meets nobody.

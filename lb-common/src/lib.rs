@@ -69,6 +69,9 @@ pub mod map {
     pub const POSITIONS: &str = "POSITIONS";
     /// Bucket index → [`RawBucket`](crate::flow_table::RawBucket), an array that may be mapped.
     pub const FLOWS: &str = "FLOWS";
+    /// Bucket index divided by [`MARKS`](crate::flow_table::MARKS) → [`ChangeMarks`](crate::flow_table::ChangeMarks), an array
+    /// that may be mapped: which buckets have changed.
+    pub const CHANGES: &str = "CHANGES";
     /// One [`HashKey`](crate::flow_table::HashKey), an array: made with the flow table, and kept with it.
     pub const HASH_KEY: &str = "HASH_KEY";
     /// Index → [`LastHop`](crate::LastHop), an array that may be mapped.
@@ -96,7 +99,7 @@ pub mod map {
     pub const REAL_COUNTERS: &str = "REAL_COUNTERS";
 
     /// Every pinned map.
-    pub const ALL: [&str; 19] = [
+    pub const ALL: [&str; 20] = [
         PROGRAMS,
         SERVICES,
         REALS,
@@ -104,6 +107,7 @@ pub mod map {
         RINGS,
         POSITIONS,
         FLOWS,
+        CHANGES,
         HASH_KEY,
         LAST_HOPS,
         OVERFLOWS,

@@ -12,6 +12,6 @@ macro_rules! pod {
     };
 }
 
-use flow_table::{HashKey, RawBucket, Timeouts};
+use flow_table::{ChangeMarks, HashKey, RawBucket, Timeouts};
 
-pod!(AddressFilter CachedPeer CachedService Counter HashKey LastHop PeerHop RawBucket Real RealCounters RealKey Ring RouterState Service ServiceKey Timeouts);
+pod!(AddressFilter CachedPeer CachedService ChangeMarks Counter HashKey LastHop PeerHop RawBucket Real RealCounters RealKey Ring RouterState Service ServiceKey Timeouts);

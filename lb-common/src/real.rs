@@ -28,8 +28,12 @@ pub struct Real {
     pub virtual_address: [u8; 4],
     /// Virtual port of the service, host order.
     pub virtual_port: u16,
+    /// IPv4 protocol number of the service.
+    pub protocol: u8,
+    /// Nothing.
+    pub _pad: u8,
     /// To a whole cache line: every packet of a connection reads this entry.
-    pub _reserved: [u16; 11],
+    pub _reserved: [u16; 10],
 }
 
 impl Real {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use lb_common::{
-    flow_table::{HashKey, RawBucket, RawEntry, Timeouts},
+    flow_table::{ChangeMarks, HashKey, RawBucket, RawEntry, Timeouts},
     *,
 };
 
@@ -30,6 +30,8 @@ RawEntry: 16 bytes, alignment 8
    8 seen_and_state
   12 generation
   14 last_hop
+ChangeMarks: 64 bytes, alignment 8
+   0 0
 HashKey: 24 bytes, alignment 8
    0 0
 LastHop: 16 bytes, alignment 8
@@ -64,6 +66,7 @@ Real: 64 bytes, alignment 4
   32 weight
   36 virtual_address
   40 virtual_port
+  42 protocol
 RealKey: 8 bytes, alignment 2
    0 address
    4 port
@@ -102,6 +105,7 @@ fn sizes_and_offsets_are_those_of_the_layout_version() {
         RealCounters { connections in_packets in_bytes out_packets out_bytes }
         RawBucket { ways }
         RawEntry { real client_port client_address seen_and_state generation last_hop }
+        ChangeMarks { 0 }
         HashKey { 0 }
         LastHop { 0 }
         AddressFilter { virtual_addresses real_addresses }
@@ -109,7 +113,8 @@ fn sizes_and_offsets_are_those_of_the_layout_version() {
         PeerHop { mac source_mac }
         CachedPeer { ifindex epoch hop is_known }
         CachedService { key service epoch }
-        Real { address port method state mac source_mac ifindex generation service weight virtual_address virtual_port }
+        Real { address port method state mac source_mac ifindex generation service weight virtual_address virtual_port
+            protocol }
         RealKey { address port protocol }
         Ring { slots }
         RouterState { role }

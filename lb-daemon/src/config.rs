@@ -92,6 +92,19 @@ pub struct Peer {
     pub witnesses: Vec<HostAddress>,
     /// Paths, at least one.
     pub paths: Vec<HeartbeatPath>,
+    /// How connections are copied from the active router to the other.
+    pub sync: ConnectionSync,
+}
+
+/// How connections are copied between the routers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionSync {
+    /// Whether they are.
+    pub enabled: bool,
+    /// TCP port of the stream on both routers, on the addresses of the heartbeat paths.
+    pub port: u16,
+    /// Whether TCP connections whose handshake is not over, and UDP flows of one datagram, are copied too.
+    pub half_open: bool,
 }
 
 /// One way between the routers.

@@ -33,6 +33,7 @@ use crate::{
     },
     ha, health, netlink,
     notify::Notifier,
+    sync::{self, segments::Segments},
     track,
 };
 
@@ -78,6 +79,7 @@ fn mebibytes(bytes: usize) -> f64 {
 async fn operate(config_path: &Path, config: Config, listener: UnixListener, signals: Signals) -> Result<()> {
     let socket_file = SocketFile(config.daemon.socket.clone());
     let heartbeat = ha::driver::bind(config.peer.clone())?;
+    let copy = sync::driver::bind(config.peer.as_ref())?;
     let (targets, wanted) = watch::channel(targets(&config));
     let watcher = netlink::watch(wanted).await.context("cannot watch the network")?;
     let topology = watcher.topology.clone();
@@ -95,6 +97,8 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
     );
     let resume = datapath.installed()?.role == lb_common::RouterRole::Active;
     let pair = heartbeat.start(config.router.name.clone(), config.hash(), resume)?;
+    let (segments, known) = watch::channel(Segments::new(&config, &links));
+    let sync = copy.start(table, pair.role.clone(), known)?;
     let settle = config.peer.as_ref().map_or(Duration::ZERO, |peer| peer.interval * SETTLE_INTERVALS);
     let limits = datapath.limits();
     let (report, reports) = mpsc::channel(64);
@@ -105,6 +109,8 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         config,
         datapath: Box::new(datapath),
         pair,
+        sync,
+        segments,
         checkers: health::Checkers::new(report),
         reports,
         watchers: track::Watchers::new(finding, topology.clone()),

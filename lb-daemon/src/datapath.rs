@@ -24,7 +24,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use lb_common::{
     Counter, Real, RealCounters, Reason, RouterRole, ServiceKey, SharedHop,
-    flow_table::{STAMP_SHIFT, Shared, Stamp, Timeouts},
+    flow_table::{HashKey, STAMP_SHIFT, Shared, SharedMarks, Stamp, Timeouts},
 };
 
 use crate::tables::{ServiceTable, Tables};
@@ -123,6 +123,12 @@ pub trait FlowTable: Send + Sync {
     /// The buckets, which the program changes meanwhile.
     fn buckets(&self) -> &[Shared];
 
+    /// The marks of buckets that have changed, which the program sets meanwhile: for each bucket one, in its order.
+    fn changes(&self) -> &[SharedMarks];
+
+    /// The secret that says which buckets a connection may stand in.
+    fn hash_key(&self) -> HashKey;
+
     /// A real server's slot as it is installed now; `None` where there is no such slot.
     fn real(&self, index: u16) -> Option<Real>;
 
@@ -151,6 +157,14 @@ impl Clock {
     /// Whole seconds in `units` of the flow table's time.
     pub fn secs(&self, units: u32) -> u64 {
         (u64::from(units) << STAMP_SHIFT) / u64::from(self.hz.max(1))
+    }
+
+    /// The moment `millis` milliseconds ago, or half of the range of a [`Stamp`] ago where that is less: what is older
+    /// would look like the future.
+    pub fn before(&self, millis: u32) -> Stamp {
+        let units = (u64::from(millis) * u64::from(self.hz)).div_ceil(1000 << STAMP_SHIFT);
+        let units = u32::try_from(units).unwrap_or(u32::MAX).min(Stamp::MASK / 2);
+        Stamp::new(self.now.number().wrapping_sub(units))
     }
 }
 

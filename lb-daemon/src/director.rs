@@ -46,6 +46,7 @@ use crate::{
     health::{Checkers, Report},
     notify::Notifier,
     plan::{Override, RealId},
+    sync::{driver::Handle as Sync, segments::Segments},
     tables::Tables,
     topology::{Link, Topology},
     track::{self, Tracks, Watchers},
@@ -66,6 +67,10 @@ pub struct Parts {
     pub limits: Limits,
     /// Pair.
     pub pair: Pair,
+    /// The copy of connections.
+    pub sync: Sync,
+    /// Where it learns which segments the virtual addresses stand on.
+    pub segments: watch::Sender<Segments>,
     /// Health checks and what they report.
     pub checkers: Checkers,
     /// Reports of the health checks.
@@ -161,6 +166,8 @@ impl Director {
         tokio::pin!(stop);
         let mut role = self.parts.pair.role.clone();
         let mut reannounce = self.parts.pair.reannounce.clone();
+        let mut in_sync = self.parts.sync.in_sync.clone();
+        in_sync.mark_changed();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -177,6 +184,7 @@ impl Director {
                     let state = role.borrow_and_update().clone();
                     self.take_role(&state).await;
                 }
+                Ok(()) = in_sync.changed() => self.parts.pair.in_sync(*in_sync.borrow_and_update()),
                 Ok(()) = reannounce.changed() => self.announce(),
                 changed = self.parts.topology.changed() => {
                     if changed.is_err() {
@@ -215,6 +223,7 @@ impl Director {
             )));
         }
         self.replan();
+        self.tell_segments();
         // What was announced while a link was down was lost, and a new MAC address is known to nobody.
         if links != self.links {
             self.links = links;
@@ -253,6 +262,7 @@ impl Director {
         self.tracks.retain(tracks);
         self.parts.watchers.set(tracks);
         self.apply_condition();
+        self.tell_segments();
         self.parts.targets.send_if_modified(|current| {
             let wanted = targets(&self.parts.config);
             let changed = *current != wanted;
@@ -264,6 +274,15 @@ impl Director {
     fn apply_condition(&mut self) {
         self.parts.pair.set_condition(self.tracks.condition(&self.parts.config.tracks));
         self.tell_fault();
+    }
+
+    fn tell_segments(&self) {
+        let wanted = Segments::new(&self.parts.config, &self.parts.topology.borrow().links);
+        self.parts.segments.send_if_modified(|current| {
+            let changed = *current != wanted;
+            *current = wanted;
+            changed
+        });
     }
 
     fn apply_checks(&mut self) {

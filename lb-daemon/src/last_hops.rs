@@ -1,5 +1,5 @@
-//! The table of last hops is kept from filling up. The program adds the neighbours that clients' packets come from; here those
-//! leave that no connection names.
+//! The table of last hops is kept from filling up. The program adds the neighbours that clients' packets come from, and what
+//! the peer tells adds those that came to the peer; here those leave that no connection names.
 
 use lb_common::{LAST_HOPS, LastHop, SharedHop};
 
@@ -26,6 +26,23 @@ impl Used {
     }
 }
 
+/// Places that are tried for a neighbour, as in the program (lb-ebpf/src/last_hops.rs).
+const PROBES: usize = 8;
+
+/// The number of a neighbour, which is added where it is new; 0 where there is no room. `secret` is the first word of the flow
+/// table's key: where the program looks for it depends on that too.
+pub fn number_of(hops: &[SharedHop], hop: &LastHop, secret: u64) -> u16 {
+    let start = hop.start(secret);
+    let indices = (start..start + PROBES).map(|index| index & (LAST_HOPS - 1)).filter(|index| *index != 0);
+    for index in indices {
+        let Some(entry) = hops.get(index) else { continue };
+        if entry.read() == *hop || entry.add(*hop) {
+            return u16::try_from(index).unwrap_or(0);
+        }
+    }
+    0
+}
+
 /// Frees entries, once more than half of the table is taken. `used` is what a survey of the flow table has just found.
 ///
 /// In two steps, at least a survey apart: a neighbour leaves, so that no new connection gets its number, and its entry is
@@ -46,6 +63,17 @@ pub fn sweep(hops: &[SharedHop], used: &Used) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_neighbour_has_one_number_and_a_full_table_none() {
+        let hops: Vec<SharedHop> = (0..LAST_HOPS).map(|_| SharedHop::default()).collect();
+        let neighbour = |last| LastHop::new(2, [2, 0, 0, 0, 0, last], [6; 6]);
+        let numbers = [1, 2, 1].map(|last| number_of(&hops, &neighbour(last), 77));
+        assert!(numbers[0] != 0 && numbers[0] == numbers[2] && numbers[0] != numbers[1], "{numbers:?}");
+        assert_eq!(hops[usize::from(numbers[1])].read(), neighbour(2));
+        hops.iter().for_each(|hop| hop.set(neighbour(9)));
+        assert_eq!(number_of(&hops, &neighbour(1), 77), 0);
+    }
 
     #[test]
     fn a_table_with_room_is_left_alone() {

@@ -25,6 +25,7 @@ pub mod ping;
 pub mod plan;
 pub mod reconcile;
 pub mod schedule;
+pub mod sync;
 pub mod tables;
 pub mod topology;
 pub mod track;

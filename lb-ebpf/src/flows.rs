@@ -7,13 +7,14 @@ use core::{
 
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use lb_common::{
-    ConnState, FlowKey, Method, Real, RealState,
+    ConnState, FlowKey, IPPROTO_TCP, IPPROTO_UDP, Method, Real, RealState,
     flow_table::{
         self, Bucket, Client, Found, Key, Meta, Places, Rank, RawBucket, Refusal, Stamp, Standing, WAYS,
     },
 };
 
 use crate::{
+    changes,
     ctx::hidden,
     globals,
     maps::{FLOWS, REALS},
@@ -119,7 +120,10 @@ pub(crate) fn insert(
     now: Stamp,
 ) -> Result<(), Refusal> {
     match flow_insert(packed(places), Key::new(client, index as u16).word(), meta.word(), now.number()) {
-        INSERTED => Ok(()),
+        INSERTED => {
+            changes::mark_places(places);
+            Ok(())
+        }
         RIVAL => Err(Refusal::Rival),
         _ => Err(Refusal::Full),
     }
@@ -247,6 +251,9 @@ impl Connection {
         if !is_fresh(meta, now) || meta.is_udp() && !meta.is_confirmed() {
             // Where it has changed meanwhile, another packet has noted as much.
             self.bucket.exchange(self.way, meta, meta.seen_at(now));
+            if meta.is_udp() && !meta.is_confirmed() {
+                self.mark();
+            }
         }
     }
 
@@ -255,6 +262,14 @@ impl Connection {
     pub(crate) fn remove(&self) {
         // Where it has changed meanwhile, it lives.
         self.bucket.exchange(self.way, self.meta, Meta::FREE);
+        self.mark();
+    }
+
+    /// Tells whoever copies the table to the peer that the entry has changed.
+    #[inline(always)]
+    fn mark(&self) {
+        let protocol = if self.meta.is_udp() { IPPROTO_UDP } else { IPPROTO_TCP };
+        changes::mark(self.key, protocol);
     }
 
     /// Notes a packet: the state moves on by `next`, and the client's packets come from last hop `hop`.
@@ -274,6 +289,9 @@ impl Connection {
             }
             let changed = meta.used(state, now).with_hop(hop);
             if self.bucket.exchange(self.way, meta, changed) {
+                if state as u8 != meta.state_number() || meta.is_udp() && !meta.is_confirmed() {
+                    self.mark();
+                }
                 return;
             }
             // Another packet of the connection was faster; or the connection has been given up, and the entry may be

@@ -1,6 +1,7 @@
 //! The table of last hops: a flow has room for a number, not for two MAC addresses and an interface.
 //!
-//! Entries are added here and freed by the daemon, once no flow names them.
+//! Entries are added here, and by the daemon for flows that the peer tells of, and freed by the daemon, once no flow names
+//! them.
 
 use core::intrinsics::{AtomicOrdering, atomic_cxchg};
 

@@ -16,6 +16,8 @@ mod addresses;
 mod bytes;
 #[cfg(target_arch = "bpf")]
 mod cache;
+#[cfg(target_arch = "bpf")]
+mod changes;
 #[cfg(any(target_arch = "bpf", test))]
 mod checksum;
 #[cfg(target_arch = "bpf")]

@@ -12,7 +12,7 @@ use lb_common::{
     AddressFilter, CACHED_PEERS, CACHED_SERVICES, CachedPeer, CachedService, Counter,
     LAST_HOPS as LAST_HOP_COUNT, LastHop, OVERFLOWS as OVERFLOW_COUNT, PeerHop, Real, RealCounters, RealKey,
     Reason, Ring, RouterState, Service, ServiceKey,
-    flow_table::{HashKey, RawBucket, bucket_count},
+    flow_table::{ChangeMarks, HashKey, RawBucket, bucket_count, mark_count},
 };
 
 /// The daemon maps it into its memory.
@@ -45,6 +45,11 @@ pub(crate) static POSITIONS: Array<u64, 512> = Array::new();
 /// Connections. Resized to what `limits.flows` needs.
 #[btf_map]
 pub(crate) static FLOWS: Array<RawBucket, { bucket_count(1 << 20) as usize }, MAPPED> = Array::new();
+
+/// Which buckets have changed. Resized with the flow table.
+#[btf_map]
+pub(crate) static CHANGES: Array<ChangeMarks, { mark_count(bucket_count(1 << 20)) as usize }, MAPPED> =
+    Array::new();
 
 /// The secret of the flow table, for the daemon: the program has it as a global, and nobody needs it without the table.
 #[btf_map]

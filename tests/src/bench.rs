@@ -4,6 +4,7 @@
 pub mod cable;
 pub mod chart;
 pub mod control;
+mod copy;
 pub mod floor;
 pub mod harness;
 pub mod live;

@@ -182,6 +182,18 @@ impl Lab {
         wait::until(what, timeout, || condition(self))
     }
 
+    /// Takes the power from a router: its interfaces vanish with its data plane, then its daemon. Nobody hears a goodbye.
+    ///
+    /// # Errors
+    /// When a cable cannot be removed, or `lbd` does not run.
+    pub fn power_off(&mut self, index: usize) -> Result<()> {
+        let ports = HOSTS.iter().filter(|host| host.name == self.routers[index].name());
+        let cables: String =
+            ports.flat_map(|host| host.ports).map(|port| format!("link delete {}\n", port.switch)).collect();
+        self.namespace("switch")?.ip(&cables)?;
+        self.routers[index].kill().map(drop)
+    }
+
     /// The router that says that it is active; an error unless it is exactly one.
     ///
     /// # Errors

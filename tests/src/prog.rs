@@ -1,6 +1,8 @@
 //! The XDP program in a test: loaded from the object that the daemon embeds, with maps of its own, attached to nothing
 //! and run on single frames by `BPF_PROG_TEST_RUN`.
 
+mod marks;
+
 use std::{collections::BTreeMap, fmt, os::fd::AsFd as _};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -12,7 +14,7 @@ use aya::{
 use lb_common::{
     AddressFilter, Counter, FILTER_WORDS, LastHop, OVERFLOWS, PeerHop, RING_SLOTS, Real, RealCounters,
     RealKey, Reason, Ring, RouterRole, RouterState, Service, ServiceKey,
-    flow_table::{Client, HashKey, Key, Meta, Places, RawBucket, RawEntry, Stamp, bucket_count},
+    flow_table::{Client, HashKey, Key, Meta, Places, RawBucket, RawEntry, Stamp, bucket_count, mark_count},
     map, program,
 };
 use lb_daemon::datapath::{globals::Globals, object::OBJECT, programs};
@@ -135,6 +137,7 @@ impl Program {
             .map_max_entries(map::RINGS, 2 * services)
             .map_max_entries(map::POSITIONS, 2 * services)
             .map_max_entries(map::FLOWS, bucket_count(flows))
+            .map_max_entries(map::CHANGES, mark_count(bucket_count(flows)))
             .map_max_entries(map::REAL_COUNTERS, reals)
             .override_global("AYA_LOG_LEVEL", &level, true)
             .load(OBJECT)?;

@@ -28,7 +28,7 @@ pub struct RawEntry {
     pub seen_and_state: u32,
     /// Lower half of the real server's generation.
     pub generation: u16,
-    /// Index of the last hop.
+    /// Index of the last hop, and in the highest bit whether the peer used the connection last.
     pub last_hop: u16,
 }
 
@@ -41,7 +41,7 @@ impl RawEntry {
             client_address: key.client().address(),
             seen_and_state: meta.word() as u32,
             generation: meta.generation(),
-            last_hop: meta.hop(),
+            last_hop: (meta.word() >> 48) as u16,
         }
     }
 

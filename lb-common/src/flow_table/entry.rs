@@ -15,7 +15,7 @@ pub struct Key(u64);
 
 /// The second word: everything that changes. From the lowest bit: when it was used last (24), [`ConnState`] (4),
 /// whether it is UDP (1), whether it was confirmed (1), [`Phase`] (2), generation of the real server (16), index of the
-/// last hop (16). All zero in a free entry.
+/// last hop (15), whether the peer used the connection last (1). All zero in a free entry.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Meta(u64);
@@ -39,6 +39,8 @@ const CONFIRMED: u64 = 1 << 29;
 const PHASE_SHIFT: u32 = 30;
 const GENERATION_SHIFT: u32 = 32;
 const HOP_SHIFT: u32 = 48;
+const HOP: u64 = 0x7fff << HOP_SHIFT;
+const PEERS: u64 = 1 << 63;
 const PHASE: u64 = 3 << PHASE_SHIFT;
 const STATE: u64 = 0xf << STATE_SHIFT;
 
@@ -113,7 +115,7 @@ impl Meta {
                 | (state as u64) << STATE_SHIFT
                 | udp
                 | (generation as u16 as u64) << GENERATION_SHIFT
-                | (hop as u64) << HOP_SHIFT,
+                | (hop as u64) << HOP_SHIFT & HOP,
         )
     }
 
@@ -197,10 +199,10 @@ impl Meta {
         self.generation() == generation as u16
     }
 
-    /// Index of the last hop; 0 where it is not known.
+    /// Index of the last hop, below [`LAST_HOPS`](crate::LAST_HOPS); 0 where it is not known.
     #[inline(always)]
     pub const fn hop(self) -> u16 {
-        (self.0 >> HOP_SHIFT) as u16
+        (self.0 >> HOP_SHIFT & (HOP >> HOP_SHIFT)) as u16
     }
 
     /// Whether a packet followed the first one. Of interest for UDP alone, which has no handshake.
@@ -212,7 +214,7 @@ impl Meta {
     /// The same after another packet at `now`, which leaves the connection in `state`.
     #[inline(always)]
     pub const fn used(self, state: ConnState, now: Stamp) -> Self {
-        let kept = self.0 & !(STATE | Stamp::MASK as u64);
+        let kept = self.0 & !(STATE | Stamp::MASK as u64 | PEERS);
         Self(kept | CONFIRMED | (state as u64) << STATE_SHIFT | now.number() as u64)
     }
 
@@ -226,13 +228,24 @@ impl Meta {
     /// The same after another packet at `now` that changes nothing else.
     #[inline(always)]
     pub const fn seen_at(self, now: Stamp) -> Self {
-        Self(self.0 & !(Stamp::MASK as u64) | CONFIRMED | now.number() as u64)
+        Self(self.0 & !(Stamp::MASK as u64 | PEERS) | CONFIRMED | now.number() as u64)
     }
 
-    /// The same with another last hop.
+    /// The same with another last hop, as a packet here leaves it.
     #[inline(always)]
     pub const fn with_hop(self, hop: u16) -> Self {
-        Self(self.0 & !(0xffff << HOP_SHIFT) | (hop as u64) << HOP_SHIFT)
+        Self(self.0 & !(HOP | PEERS) | (hop as u64) << HOP_SHIFT & HOP)
+    }
+
+    /// The same of a connection that the peer used last, as it has told.
+    pub const fn of_peer(self) -> Self {
+        Self(self.0 | PEERS)
+    }
+
+    /// Whether the peer used the connection last, as far as this router knows: a packet here makes it this router's. Only what is
+    /// the peer's may go at its word.
+    pub const fn is_peers(self) -> bool {
+        self.0 & PEERS != 0
     }
 }
 
@@ -254,10 +267,10 @@ mod tests {
         for state in ConnState::ALL {
             for protocol in [IPPROTO_TCP, IPPROTO_UDP] {
                 let seen = Stamp::new(Stamp::MASK);
-                let meta = Meta::new(protocol, state, seen, 0x0001_ffff, 0xffff).in_phase(Phase::Live);
+                let meta = Meta::new(protocol, state, seen, 0x0001_ffff, 0x7fff).in_phase(Phase::Live);
                 assert_eq!(meta.state(), state);
                 assert_eq!(meta.is_udp(), protocol == IPPROTO_UDP);
-                assert_eq!((meta.seen(), meta.hop(), meta.generation()), (seen, 0xffff, 0xffff));
+                assert_eq!((meta.seen(), meta.hop(), meta.generation()), (seen, 0x7fff, 0xffff));
                 assert!(meta.is_live() && !meta.is_confirmed() && meta.is_of_generation(0x0007_ffff));
                 let used = meta.used(ConnState::TimeWait, Stamp::new(5)).with_hop(3);
                 assert_eq!((used.state(), used.seen(), used.hop()), (ConnState::TimeWait, Stamp::new(5), 3));
@@ -266,6 +279,11 @@ mod tests {
                 let later = meta.a_unit_later();
                 assert_eq!((later.seen(), later.used(state, seen)), (Stamp::new(0), meta.used(state, seen)));
                 assert_eq!(used.generation(), 0xffff);
+                let peers = used.of_peer();
+                assert!(peers.is_peers() && !used.is_peers() && peers.hop() == 3 && peers.is_live());
+                let here =
+                    [peers.with_hop(3), peers.seen_at(used.seen()), peers.used(used.state(), used.seen())];
+                assert_eq!(here, [used; 3], "whatever a packet leaves is this router's");
             }
         }
     }

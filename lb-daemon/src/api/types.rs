@@ -26,6 +26,8 @@ pub struct Status {
     /// What the router watches about itself.
     #[serde(default)]
     pub tracks: Vec<TrackStatus>,
+    /// How connections are copied between the routers; absent for a single router.
+    pub sync: Option<SyncStatus>,
     /// Interfaces with the program and the way it is attached.
     pub interfaces: Vec<InterfaceStatus>,
     /// Virtual addresses and the NAT router address, and whether they stand on the interface now.
@@ -61,6 +63,37 @@ pub struct PeerStatus {
     pub ignored: BTreeMap<String, u64>,
     /// The last transitions of this router's role, newest first.
     pub transitions: Vec<Transition>,
+}
+
+/// How connections are copied from the active router to the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncStatus {
+    /// `"off"`, `"waiting"` (for a role), `"alone"` (active, and no standby is connected), `"sending"`, `"connecting"` (standby,
+    /// without a stream) or `"receiving"`.
+    pub state: String,
+    /// While sending: the peer has everything, and is behind by less than a second. Else: this router may become active
+    /// without losing a connection that its peer knows.
+    pub in_sync: bool,
+    /// How much of the full transfer is done, while there is a stream.
+    pub progress_percent: Option<u8>,
+    /// While sending, once the full transfer is over: how old the oldest change may be that the peer does not have.
+    pub behind_ms: Option<u64>,
+    /// Records sent that the peer has not acknowledged.
+    pub unacknowledged: u64,
+    /// Why there is no stream.
+    pub detail: Option<String>,
+    /// Records sent since the daemon started.
+    pub sent: u64,
+    /// Records received.
+    pub received: u64,
+    /// Those of them that were applied.
+    pub applied: u64,
+    /// Connections that were removed at the end of a full transfer, since the peer does not have them any more.
+    pub unlisted: u64,
+    /// Records that were not applied, by cause: `"unknown_server"`, `"used_here"`, `"table_full"`, `"contended"`, `"expired"`.
+    pub refused: BTreeMap<String, u64>,
+    /// Streams that were refused, by cause: `"stranger"`, `"busy"`, `"timeout"`, `"wrong_key"`, `"version"`, `"broken"`.
+    pub rejected: BTreeMap<String, u64>,
 }
 
 /// One heartbeat path.

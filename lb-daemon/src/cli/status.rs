@@ -1,6 +1,7 @@
 //! `lbctl status`: the router at a glance. What is not as it should be is written in capitals.
 
 mod services;
+mod sync;
 
 use super::{
     outcome::{CliError, Format},
@@ -39,6 +40,7 @@ pub fn render(status: &Status) -> String {
         Some(peer) => render_peer(&mut out, peer),
     }
     facts(&mut out, "Tracks", status.tracks.iter().map(track));
+    facts(&mut out, "Sync", status.sync.iter().flat_map(sync::lines));
     facts(&mut out, "Interfaces", status.interfaces.iter().map(interface));
     facts(&mut out, "Addresses", status.addresses.iter().map(|one| address(one, role)));
     out.push('\n');

@@ -11,7 +11,7 @@ use super::{
     decode::{List, table},
     values::{
         AbsolutePath, CheckType, FailbackWord, Interface, Name, Port, Protocol, RequestHost, RequestPath,
-        Secret, SomeText, Span, Status, Text, TrackType, Whole,
+        Secret, SomeText, Span, Status, Switch, Text, TrackType, Whole,
     },
 };
 
@@ -59,6 +59,16 @@ table! {
         optional key_file: AbsolutePath,
         optional witness: List<HostAddress>,
         required paths: List<HeartbeatPath>,
+        optional sync: Sync,
+    }
+}
+
+table! {
+    /// `sync` of `[peer]`
+    Sync {
+        optional enabled: Switch,
+        optional port: Port,
+        optional half_open: Switch,
     }
 }
 

@@ -209,6 +209,20 @@ fn status_code(text: &str) -> Option<u16> {
     (200..=599).contains(&code).then_some(code)
 }
 
+/// Yes or no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Switch(pub(super) bool);
+
+impl Scalar for Switch {
+    fn expected() -> String {
+        "true or false".to_owned()
+    }
+
+    fn from_value(value: &DeValue<'_>) -> Option<Self> {
+        value.as_bool().map(Self)
+    }
+}
+
 /// Protocol of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {

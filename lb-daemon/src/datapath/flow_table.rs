@@ -2,10 +2,10 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use aya::maps::MapData;
+use aya::maps::{Array, Map, MapData};
 use lb_common::{
     Real, SharedHop,
-    flow_table::{Shared, Stamp, Timeouts},
+    flow_table::{HashKey, Shared, SharedMarks, Stamp, Timeouts},
     map,
 };
 
@@ -14,19 +14,23 @@ use super::{Clock, Error, FlowTable, globals, mapped::Mapped, maps::failed, pins
 /// The pinned maps, and the program that tells the time.
 pub(super) struct KernelFlowTable {
     buckets: Mapped<Shared>,
+    changes: Mapped<SharedMarks>,
+    hash_key: HashKey,
     reals: Mapped<Real>,
     last_hops: Mapped<SharedHop>,
     clock: OwnedFd,
 }
 
 impl KernelFlowTable {
-    /// Maps the pinned maps; `clock` is the program that returns the time.
+    /// Maps the pinned maps, once the table has its secret; `clock` is the program that returns the time.
     ///
     /// # Errors
     /// When one is missing or of another kind.
     pub(super) fn open(pins: &Pins, clock: OwnedFd) -> Result<Self, Error> {
         Ok(Self {
             buckets: mapped(pins, map::FLOWS)?,
+            changes: mapped(pins, map::CHANGES)?,
+            hash_key: hash_key(pins)?,
             reals: mapped(pins, map::REALS)?,
             last_hops: mapped(pins, map::LAST_HOPS)?,
             clock,
@@ -37,6 +41,14 @@ impl KernelFlowTable {
 impl FlowTable for KernelFlowTable {
     fn buckets(&self) -> &[Shared] {
         self.buckets.values()
+    }
+
+    fn changes(&self) -> &[SharedMarks] {
+        self.changes.values()
+    }
+
+    fn hash_key(&self) -> HashKey {
+        self.hash_key
     }
 
     fn real(&self, index: u16) -> Option<Real> {
@@ -53,6 +65,13 @@ impl FlowTable for KernelFlowTable {
         let hz = globals::hz();
         Ok(Clock { now: Stamp::new(stamp), timeouts: Timeouts::at(hz), hz })
     }
+}
+
+fn hash_key(pins: &Pins) -> Result<HashKey, Error> {
+    let map = MapData::from_pin(pins.map(map::HASH_KEY)).map_err(failed(map::HASH_KEY, "opening"))?;
+    let keys =
+        Array::<MapData, HashKey>::try_from(Map::Array(map)).map_err(failed(map::HASH_KEY, "opening"))?;
+    keys.get(&0, 0).map_err(failed(map::HASH_KEY, "reading"))
 }
 
 fn mapped<T>(pins: &Pins, name: &'static str) -> Result<Mapped<T>, Error> {

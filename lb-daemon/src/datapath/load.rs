@@ -10,7 +10,7 @@ use aya::{
 use lb_common::{
     AddressFilter, CACHED_PEERS, CACHED_SERVICES, CachedPeer, CachedService, Counter, LAST_HOPS, LastHop,
     OVERFLOWS, PeerHop, Real, RealCounters, RealKey, Reason, Ring, RouterState, Service, ServiceKey,
-    flow_table::{HashKey, RawBucket, bucket_capacity, bucket_count},
+    flow_table::{ChangeMarks, HashKey, RawBucket, bucket_capacity, bucket_count, mark_count},
     map,
 };
 
@@ -51,7 +51,10 @@ pub(super) fn load(
     for (shape, path) in shapes.iter().zip(&paths) {
         let entries = match pinned_entries(shape, path)? {
             Some(entries) if entries != shape.entries => {
-                notices.push(kept_size(shape, entries));
+                // One notice is enough for the flow table and what goes with it.
+                if shape.name != map::CHANGES {
+                    notices.push(kept_size(shape, entries));
+                }
                 entries
             }
             _ => shape.entries,
@@ -130,7 +133,7 @@ fn kept_size(shape: &Shape, entries: u32) -> String {
 }
 
 /// Every map, with the sizes that `limits` asks for.
-fn shapes(limits: &Limits) -> [Shape; 19] {
+fn shapes(limits: &Limits) -> [Shape; 20] {
     let Limits { flows, services, reals } = *limits;
     let rings = services.saturating_mul(2);
     let (of_flows, of_services, of_reals) =
@@ -142,6 +145,7 @@ fn shapes(limits: &Limits) -> [Shape; 19] {
         shape::<u32, Ring>(map::RINGS, MapType::Array, rings, of_services),
         shape::<u32, u64>(map::POSITIONS, MapType::Array, rings, of_services),
         shape::<u32, RawBucket>(map::FLOWS, MapType::Array, bucket_count(flows), of_flows),
+        shape::<u32, ChangeMarks>(map::CHANGES, MapType::Array, mark_count(bucket_count(flows)), of_flows),
         shape::<u32, HashKey>(map::HASH_KEY, MapType::Array, 1, None),
         shape::<u32, LastHop>(map::LAST_HOPS, MapType::Array, LAST_HOPS as u32, None),
         shape::<u32, u32>(map::OVERFLOWS, MapType::Array, OVERFLOWS as u32, None),

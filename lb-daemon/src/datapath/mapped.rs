@@ -4,7 +4,7 @@ use std::{io, marker::PhantomData, os::fd::BorrowedFd};
 
 use lb_common::{
     LastHop, Real, SharedHop,
-    flow_table::{RawBucket, Shared},
+    flow_table::{ChangeMarks, RawBucket, Shared, SharedMarks},
 };
 use memmap2::{MmapOptions, MmapRaw};
 
@@ -18,6 +18,8 @@ pub(super) unsafe trait Concurrent: Sync {}
 unsafe impl Concurrent for Shared {}
 // SAFETY: atomics alone, as large as an entry of the map.
 unsafe impl Concurrent for SharedHop {}
+// SAFETY: atomics alone, as large as a value of the map.
+unsafe impl Concurrent for SharedMarks {}
 
 /// The values of a map that was made with `BPF_F_MMAPABLE`.
 pub(super) struct Mapped<T> {
@@ -64,3 +66,4 @@ impl<T: Concurrent> Mapped<T> {
 // The kernel rounds the size of an array's value up to eight bytes.
 const _: () = assert!(size_of::<RawBucket>().is_multiple_of(8) && size_of::<Real>().is_multiple_of(8));
 const _: () = assert!(size_of::<SharedHop>() == size_of::<LastHop>());
+const _: () = assert!(size_of::<SharedMarks>() == size_of::<ChangeMarks>());

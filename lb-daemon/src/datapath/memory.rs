@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use lb_common::{Counter, Real, RealCounters, Reason, ServiceKey, SharedHop, flow_table::Shared};
+use lb_common::{
+    Counter, Real, RealCounters, Reason, ServiceKey, SharedHop,
+    flow_table::{HashKey, Shared, SharedMarks},
+};
 
 use super::{Clock, Datapath, Error, FlowTable, Op};
 use crate::tables::Tables;
@@ -15,6 +18,7 @@ use crate::tables::Tables;
 pub struct MemoryDatapath {
     state: Arc<Mutex<State>>,
     buckets: Arc<[Shared; BUCKETS]>,
+    changes: Arc<[SharedMarks; 1]>,
     last_hops: Arc<[SharedHop; LAST_HOPS]>,
 }
 
@@ -106,6 +110,14 @@ impl Datapath for MemoryDatapath {
 impl FlowTable for MemoryDatapath {
     fn buckets(&self) -> &[Shared] {
         self.buckets.as_slice()
+    }
+
+    fn changes(&self) -> &[SharedMarks] {
+        self.changes.as_slice()
+    }
+
+    fn hash_key(&self) -> HashKey {
+        HashKey([1, 3, 5])
     }
 
     fn real(&self, index: u16) -> Option<Real> {

@@ -34,7 +34,9 @@ mod tests {
         weight: 1,
         virtual_address: [192, 0, 2, 1],
         virtual_port: 80,
-        _reserved: [0; 11],
+        protocol: 6,
+        _pad: 0,
+        _reserved: [0; 10],
     };
     const NEW: Real = Real {
         address: [10, 9, 9, 9],
@@ -46,6 +48,7 @@ mod tests {
         service: 2,
         virtual_address: [192, 0, 2, 2],
         virtual_port: 443,
+        protocol: 17,
         ..OLD
     };
 
@@ -77,7 +80,7 @@ mod tests {
 
     /// What a reader may see: some fields are written already. (Within a generation, single octets are.)
     fn mixtures(old: Real, new: Real) -> impl Iterator<Item = Real> {
-        (0_u32..1 << 13).map(move |written| {
+        (0_u32..1 << 14).map(move |written| {
             let is_written = |bit: u32| written & 1 << bit != 0;
             let pick = |bit: u32| if is_written(bit) { new } else { old };
             let [old_generation, new_generation] = [old, new].map(|real| real.generation.to_le_bytes());
@@ -95,6 +98,8 @@ mod tests {
                 weight: pick(8).weight,
                 virtual_address: pick(11).virtual_address,
                 virtual_port: pick(12).virtual_port,
+                protocol: pick(13).protocol,
+                _pad: 0,
                 _reserved: old._reserved,
                 generation: u32::from_le_bytes([low[0], high[1], old_generation[2], old_generation[3]]),
             }

@@ -43,7 +43,7 @@ impl Director {
     fn status(&self) -> Result<Status, ApiError> {
         // A copy: to hold the borrow while the pair is asked below would hold up the heartbeat.
         let role = self.parts.pair.role.borrow().clone();
-        let pair = self.parts.pair.warnings();
+        let pair = self.parts.pair.warnings().into_iter().chain(self.parts.sync.warnings());
         let trouble: Vec<String> =
             self.trouble.lines().chain(self.parts.announcer.warnings()).chain(pair).collect();
         let counters = self.counters()?;
@@ -56,6 +56,7 @@ impl Director {
             ),
             peer: self.parts.config.peer.as_ref().map(|_| self.parts.pair.status()),
             tracks: self.track_statuses(),
+            sync: self.parts.config.peer.as_ref().map(|_| self.parts.sync.status()),
             modes: self.parts.datapath.attach_modes(),
             topology: &self.parts.topology.borrow(),
             health: &self.health,

@@ -33,6 +33,9 @@ impl Director {
         let removed: Vec<Vip> = floating(&self.parts.config).difference(&floating(&new)).cloned().collect();
         // Checked with the file: nothing in it needs a restart.
         let _ = self.parts.pair.update(new.peer.clone(), new.hash());
+        if let Some(peer) = &new.peer {
+            self.parts.sync.set_keys(&peer.keys);
+        }
         self.parts.config = new;
         servers::retain_configured(&self.parts.config, &mut self.overrides);
         self.apply_config();
@@ -87,6 +90,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if let (Some(old), Some(new)) = (&old.peer, &new.peer) {
         differ("peer.paths", old.paths != new.paths);
         differ("peer.port", old.port != new.port);
+        differ("peer.sync", old.sync != new.sync);
     }
     differ("[limits]", old.limits != new.limits);
     differ("[daemon]", old.daemon != new.daemon);

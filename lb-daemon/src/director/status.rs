@@ -6,7 +6,8 @@ use lb_common::{IPPROTO_TCP, Method, RealCounters};
 
 use crate::{
     api::types::{
-        AddressStatus, InterfaceStatus, PeerStatus, RealStatus, ServiceStatus, Status, Totals, TrackStatus,
+        AddressStatus, InterfaceStatus, PeerStatus, RealStatus, ServiceStatus, Status, SyncStatus, Totals,
+        TrackStatus,
     },
     config::{Config, Real, Service},
     connections::Counts,
@@ -26,6 +27,8 @@ pub struct Facts<'a> {
     pub peer: Option<PeerStatus>,
     /// What is tracked.
     pub tracks: Vec<TrackStatus>,
+    /// How connections are copied.
+    pub sync: Option<SyncStatus>,
     /// How the program is attached, by interface.
     pub modes: BTreeMap<String, &'static str>,
     /// The network.
@@ -57,6 +60,7 @@ pub fn build(facts: &Facts<'_>) -> Status {
         since_secs,
         peer: facts.peer.clone(),
         tracks: facts.tracks.clone(),
+        sync: facts.sync.clone(),
         interfaces: facts
             .modes
             .iter()

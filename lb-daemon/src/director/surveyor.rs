@@ -51,7 +51,7 @@ mod tests {
     use futures_util::FutureExt as _;
     use lb_common::{
         ConnState, IPPROTO_TCP, Real, RealState, SharedHop,
-        flow_table::{Bucket as _, Client, Key, Meta, Phase, Shared, Stamp},
+        flow_table::{Bucket as _, Client, HashKey, Key, Meta, Phase, Shared, SharedMarks, Stamp},
     };
 
     use super::*;
@@ -93,6 +93,14 @@ mod tests {
             bucket.store_key(0, Key::new(Client::new([198, 51, 100, 7], 40_000), 3));
             bucket.exchange(0, Meta::FREE, meta.in_phase(Phase::Live));
             self.0.buckets()
+        }
+
+        fn changes(&self) -> &[SharedMarks] {
+            self.0.changes()
+        }
+
+        fn hash_key(&self) -> HashKey {
+            self.0.hash_key()
         }
 
         fn real(&self, index: u16) -> Option<Real> {

@@ -25,7 +25,7 @@ use crate::{
     connections,
     datapath::{FlowTable as _, memory::MemoryDatapath},
     director::command::DirectorHandle,
-    ha,
+    ha, sync,
     topology::NextHop,
 };
 
@@ -65,12 +65,21 @@ impl Idle {
         let (wanted, targets) = watch::channel(targets(&config));
         let (topology, seen) = watch::channel(network(&config));
         let (handle, commands) = DirectorHandle::channel();
+        let pair = ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, false).unwrap();
+        let segments = watch::Sender::default();
+        let sync = sync::driver::bind(None)
+            .unwrap()
+            .start(datapath.flow_table(), pair.role.clone(), segments.subscribe())
+            .unwrap();
+
         let director = Director::new(Parts {
             config_path: file.to_owned(),
             limits: config.limits,
             config,
             datapath: Box::new(datapath.clone()),
-            pair: ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, false).unwrap(),
+            sync,
+            segments,
+            pair,
             checkers: Checkers::new(unheard),
             reports: heard,
             watchers: Watchers::new(findings, seen.clone()),

@@ -226,6 +226,11 @@ impl Handle {
         self.shared.lock().engine.explanation()
     }
 
+    /// Notes whether this router has the connections of the active one: as long as it does not, it does not ask for its role.
+    pub fn in_sync(&self, in_sync: bool) {
+        self.shared.lock().engine.set_in_sync(in_sync);
+    }
+
     /// Gives the role to the peer; what was begun, in one line.
     ///
     /// # Errors

@@ -66,6 +66,8 @@ pub struct Engine {
     resumes: bool,
     /// The operator gave the role away: it is not taken back for the priority's sake.
     held: bool,
+    /// This router has the connections of the active one, or connections are not copied.
+    in_sync: bool,
     /// See [`is_unrelieved`](Self::is_unrelieved).
     unrelieved: bool,
     /// Since when the peer has been active beside this active router.
@@ -93,6 +95,7 @@ impl Engine {
             since: now,
             resumes: resume,
             held: false,
+            in_sync: true,
             unrelieved: false,
             rival_from: None,
             sequence: 0,
@@ -265,6 +268,11 @@ impl Engine {
     /// The last changes of role, newest first.
     pub fn transitions(&self) -> impl Iterator<Item = &Transition> {
         self.history.newest_first()
+    }
+
+    /// Whether this router has the connections of the active one. One that does not, does not take its role back.
+    pub const fn set_in_sync(&mut self, in_sync: bool) {
+        self.in_sync = in_sync;
     }
 
     /// Whether a shutdown has come to its end.

@@ -60,6 +60,7 @@ fn entry(
         weight,
         virtual_address: service.key.address,
         virtual_port: service.key.port,
+        protocol: service.key.protocol,
         ..Real::default()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lb_common::ConnState;
 use lb_daemon::api::types::{
     AddressStatus, Connection, InterfaceStatus, PathStatus, PeerStatus, Protocol, Rates, RealStatus,
-    ReasonCount, ServiceStatus, Stats, Status, Totals, TrackStatus, Transition, WitnessStatus,
+    ReasonCount, ServiceStatus, Stats, Status, SyncStatus, Totals, TrackStatus, Transition, WitnessStatus,
 };
 
 /// An active router with a peer, two services and all that can be wrong.
@@ -22,6 +22,14 @@ pub(crate) fn pair() -> Status {
             track("gateway", Some(false), 60, "no echo within 500ms"),
             track("disk", None, 0, ""),
         ],
+        sync: Some(SyncStatus {
+            state: "sending".to_owned(),
+            in_sync: true,
+            progress_percent: Some(100),
+            behind_ms: Some(57),
+            sent: 1234,
+            ..SyncStatus::default()
+        }),
         interfaces: vec![interface("eth0", "native"), interface("eth1", "generic")],
         addresses: vec![address("10.9.9.9/32", "eth0", true), address("10.0.1.254/24", "eth1", false)],
         services: vec![web(), dns()],
@@ -42,6 +50,7 @@ pub(crate) fn alone() -> Status {
         since_secs: 3,
         peer: None,
         tracks: vec![],
+        sync: None,
         interfaces: vec![interface("eth0", "native")],
         addresses: vec![],
         services: vec![],

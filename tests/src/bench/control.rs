@@ -1,11 +1,11 @@
 //! What the daemon's side costs: a change, a large configuration, and the survey of a full flow table.
 
-use std::{collections::BTreeMap, fs, net::Ipv4Addr, time::Instant};
+use std::{collections::BTreeMap, fs, net::Ipv4Addr, path::Path, time::Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use lb_common::{
     ConnState, IPPROTO_TCP, Method, Real, RealKey, RealState, RouterRole, Scheduler, ServiceKey,
-    flow_table::{Client, HashKey, Key, Meta, Places, Shared, Standing, bucket_count, insert},
+    flow_table::{Client, Key, Meta, Places, Standing, bucket_count, insert},
 };
 use lb_daemon::{
     config::{BpfLog, Limits},
@@ -22,17 +22,15 @@ use nix::{
     sched::{CloneFlags, unshare},
 };
 
-use super::{report::Step, stats::Figure};
+use super::{copy, report::Step, stats::Figure};
 
 /// Services of the large configuration, and real servers of each.
-const SERVICES: u32 = 1 << 10;
-const REALS: u32 = 16;
+pub(super) const SERVICES: u32 = 1 << 10;
+pub(super) const REALS: u32 = 16;
 /// Connections of the full flow table.
-const FLOWS: u32 = 1 << 20;
+pub(super) const FLOWS: u32 = 1 << 20;
 /// Connections whose places may be full: some in a million are.
 const WITHOUT_ROOM: u32 = 100;
-/// Secret of the flow table here: digits of pi.
-const HASH_KEY: HashKey = HashKey([0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344, 0xa409_3822_299f_31d0]);
 /// Repetitions of a change.
 const CHANGES: u32 = 1000;
 /// Repetitions of what takes longer.
@@ -49,7 +47,7 @@ pub struct Control {
 }
 
 /// All of them.
-pub const ALL: [Control; 7] = [
+pub const ALL: [Control; 11] = [
     Control { name: "load 1 Ki services of 16 real servers", unit: "ms", goal: None, work: load },
     Control { name: "replace the ring of one service", unit: "ms", goal: Some(0.1), work: ring },
     Control { name: "change the weight of one real server", unit: "ms", goal: None, work: weight },
@@ -57,6 +55,15 @@ pub const ALL: [Control; 7] = [
     Control { name: "list 1 Mi flows", unit: "ms", goal: Some(20.0), work: list },
     Control { name: "list 1 Mi flows as JSON", unit: "ms", goal: None, work: json },
     Control { name: "memory of the flow table for each flow", unit: "bytes", goal: Some(40.0), work: memory },
+    Control { name: "copy 1 Mi flows to a peer", unit: "ms", goal: None, work: copy::transfer },
+    Control { name: "copy: bytes on the wire for each flow", unit: "bytes", goal: None, work: copy::bytes },
+    Control { name: "copy: memory for each flow", unit: "bytes", goal: None, work: copy::memory },
+    Control {
+        name: "copy 20,000 new flows a second, both ends",
+        unit: "% cpu",
+        goal: None,
+        work: copy::steady,
+    },
 ];
 
 impl Control {
@@ -77,16 +84,21 @@ impl Control {
         let bpf = folder.path().join("bpf");
         fs::create_dir(&bpf)?;
         mount(Some("bpf"), &bpf, Some("bpf"), MsFlags::empty(), None::<&str>)?;
-        let settings = Settings {
-            pin_dir: bpf.join("lbd"),
-            limits: Limits { flows: FLOWS, services: SERVICES, reals: SERVICES * REALS },
-            bpf_log: BpfLog::Off,
-        };
+        let settings = settings(&bpf);
         let result = KernelDatapath::open(&settings, &BTreeMap::new())
             .map_err(Into::into)
             .and_then(|(mut datapath, _)| (self.work)(&mut datapath));
         umount2(&bpf, MntFlags::MNT_DETACH)?;
         Figure::of(result?).ok_or_else(|| anyhow!("{}: nothing was timed", self.name))
+    }
+}
+
+/// A data plane pinned on the BPF file system `bpf`.
+pub(super) fn settings(bpf: &Path) -> Settings {
+    Settings {
+        pin_dir: bpf.join("lbd"),
+        limits: Limits { flows: FLOWS, services: SERVICES, reals: SERVICES * REALS },
+        bpf_log: BpfLog::Off,
     }
 }
 
@@ -154,7 +166,7 @@ fn survey(
     reconcile(datapath, &tables())?;
     let table = datapath.flow_table();
     let clock = table.clock()?;
-    fill(table.buckets(), &clock)?;
+    fill(table.as_ref())?;
     let time = |_| {
         let start = Instant::now();
         let seen = look(table.as_ref(), &clock)?;
@@ -168,14 +180,15 @@ fn survey(
 }
 
 /// Puts as many connections into the table as it is made for, spread over all real servers.
-fn fill(buckets: &[Shared], clock: &Clock) -> Result<()> {
+pub(super) fn fill(table: &dyn FlowTable) -> Result<()> {
+    let (buckets, now, secret) = (table.buckets(), table.clock()?.now, table.hash_key());
     let count = u32::try_from(buckets.len())?;
-    let meta = Meta::new(IPPROTO_TCP, ConnState::Established, clock.now, 1, 1);
+    let meta = Meta::new(IPPROTO_TCP, ConnState::Established, now, 1, 1);
     let mut left = FLOWS;
     for number in 0..FLOWS + WITHOUT_ROOM {
         let address = Ipv4Addr::from(0x0b00_0000 + (number >> 14)).octets();
         let client = Client::new(address, number as u16 & 0x3fff);
-        let Places { first, second } = Places::of(client, IPPROTO_TCP, &HASH_KEY, count);
+        let Places { first, second } = Places::of(client, IPPROTO_TCP, &secret, count);
         let (Some(first), Some(second)) = (buckets.get(first as usize), buckets.get(second as usize)) else {
             bail!("places {first} and {second} of {count} buckets");
         };
@@ -204,7 +217,8 @@ fn timed<E: Into<anyhow::Error>>(work: impl FnOnce() -> Result<(), E>) -> Result
     Ok(start.elapsed().as_secs_f64() * 1e3)
 }
 
-fn tables() -> Tables {
+/// The large configuration.
+pub(super) fn tables() -> Tables {
     let all = || (0..SERVICES).flat_map(|id| (0..REALS).map(move |number| (id, number)));
     Tables {
         role: RouterRole::Active,
@@ -246,6 +260,7 @@ fn real(id: u32, number: u32) -> Real {
         weight: 1,
         virtual_address: address,
         virtual_port: port,
+        protocol: IPPROTO_TCP,
         ..Real::default()
     }
 }

@@ -6,11 +6,11 @@ use humantime::format_duration;
 
 use super::{all, unique::Unique};
 use crate::config::{
-    Failback, HeartbeatPath, HostAddress, Keys, Peer,
+    ConnectionSync, Failback, HeartbeatPath, HostAddress, Keys, Peer,
     decode::{At, Field},
     errors::Report,
     raw,
-    values::{FailbackWord, Span, Whole},
+    values::{FailbackWord, Span, Switch, Whole},
 };
 
 const PRIORITY: u8 = 100;
@@ -35,6 +35,7 @@ pub(super) fn peer(
     let keys = keys(peer, read_key, report);
     let paths = paths(table, report);
     let witnesses = witnesses(table, report);
+    let sync = sync(table, report);
     let (interval, dead_after) = times?;
     Some(Peer {
         priority: table.priority.or(Whole(PRIORITY))?.0,
@@ -45,7 +46,29 @@ pub(super) fn peer(
         keys: keys?,
         witnesses: witnesses?,
         paths: paths?,
+        sync: sync?,
     })
+}
+
+/// `sync`. Its port is the one after that of the heartbeat, unless it is given.
+fn sync(table: &raw::Peer, report: &mut Report) -> Option<ConnectionSync> {
+    let heartbeat = table.port.or(Whole(PORT))?.0;
+    let sync = table.sync.optional()?;
+    let enabled = sync.map_or(Some(true), |sync| sync.enabled.or(Switch(true)).map(|switch| switch.0))?;
+    let half_open =
+        sync.map_or(Some(false), |sync| sync.half_open.or(Switch(false)).map(|switch| switch.0))?;
+    let given = sync.map_or(Some(None), |sync| sync.port.optional())?;
+    let port = match (given, heartbeat.checked_add(1)) {
+        (Some(port), _) => port.0,
+        (None, Some(next)) => next,
+        (None, None) => {
+            // The default of the heartbeat's port has a port after it.
+            let line = table.port.at()?.line;
+            report.wrong(line, format_args!("no port follows peer.port, {heartbeat}"), "peer.sync.port");
+            return None;
+        }
+    };
+    Some(ConnectionSync { enabled, port, half_open })
 }
 
 /// `interval` and `dead_after`, and whether they go together.

@@ -6,8 +6,8 @@ use lb_common::{IPPROTO_TCP, IPPROTO_UDP, Method, Scheduler, ServiceKey};
 
 use super::{PAIR, SINGLE, read};
 use crate::config::{
-    BpfLog, Check, Command, Daemon, Expect, Failback, HeartbeatPath, Host, Limits, Notify, Probe, TrackProbe,
-    Vip, load::host_name, parse,
+    BpfLog, Check, Command, ConnectionSync, Daemon, Expect, Failback, HeartbeatPath, Host, Limits, Notify,
+    Probe, TrackProbe, Vip, load::host_name, parse,
 };
 
 #[test]
@@ -39,6 +39,7 @@ fn a_pair_says_everything() {
     assert_eq!(peer.keys.signing.0, b"0123456789abcdef");
     let second = HeartbeatPath { local: [10, 11, 12, 2].into(), remote: [10, 11, 12, 3].into() };
     assert_eq!((peer.paths.len(), &peer.paths[1]), (2, &second));
+    assert_eq!(peer.sync, ConnectionSync { enabled: true, port: 540, half_open: false });
     assert_eq!((config.limits.flows, config.limits.services), (1_048_576, 256));
     assert_eq!(config.daemon.bpf_log, BpfLog::Warn);
     let [web, mail, dns] = &config.services[..] else { panic!("{:?}", config.services) };
@@ -48,6 +49,23 @@ fn a_pair_says_everything() {
     assert_eq!((mail.scheduler, mail.reals[0].method), (Scheduler::SourceHash, Method::Direct));
     assert_eq!(dns.key, ServiceKey::new(IPPROTO_UDP, [192, 0, 2, 11], 53));
     assert_eq!(dns.check, Some(Check { port: Some(53), ..tcp_default() }));
+}
+
+#[test]
+fn the_copy_of_connections_follows_the_heartbeat_unless_it_is_told() {
+    for (lines, sync) in [
+        ("port = 5000", ConnectionSync { enabled: true, port: 5001, half_open: false }),
+        ("sync = { port = 7 }", ConnectionSync { enabled: true, port: 7, half_open: false }),
+        ("sync = { enabled = false }", ConnectionSync { enabled: false, port: 540, half_open: false }),
+        ("[peer.sync]\nhalf_open = true", ConnectionSync { enabled: true, port: 540, half_open: true }),
+    ] {
+        let text = match lines.strip_prefix("port") {
+            Some(_) => PAIR.replace("[peer]", &format!("[peer]\n{lines}")),
+            None if lines.starts_with("sync") => PAIR.replace("[peer]", &format!("[peer]\n{lines}")),
+            None => format!("{PAIR}\n{lines}"),
+        };
+        assert_eq!(read(&text).unwrap().peer.unwrap().sync, sync, "{lines}");
+    }
 }
 
 #[test]

@@ -1,17 +1,18 @@
 //! What a reload can change, and what needs a restart.
 
-use crate::config::{HeartbeatPath, Peer};
+use crate::config::{ConnectionSync, HeartbeatPath, Peer};
 
 /// What is fixed while the heartbeat runs.
 #[derive(Clone, Debug)]
 pub(super) struct Fixed {
     pub(super) paths: Vec<HeartbeatPath>,
     port: u16,
+    sync: ConnectionSync,
 }
 
 impl From<Peer> for Fixed {
     fn from(peer: Peer) -> Self {
-        Self { paths: peer.paths, port: peer.port }
+        Self { paths: peer.paths, port: peer.port, sync: peer.sync }
     }
 }
 
@@ -28,6 +29,7 @@ pub(super) fn compare(running: Option<&Fixed>, new: Option<&Fixed>) -> Result<()
         (Some(running), Some(new)) => [
             (running.paths != new.paths).then_some("peer.paths"),
             (running.port != new.port).then_some("peer.port"),
+            (running.sync != new.sync).then_some("peer.sync"),
         ]
         .into_iter()
         .flatten()

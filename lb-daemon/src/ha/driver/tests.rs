@@ -10,7 +10,7 @@ use std::{
 
 use super::*;
 use crate::{
-    config::{Failback, HeartbeatPath, Key, Keys, Peer},
+    config::{ConnectionSync, Failback, HeartbeatPath, Key, Keys, Peer},
     ha::heartbeat::Heartbeat,
     namespace::{in_namespace, run},
 };
@@ -289,6 +289,7 @@ fn peer(local: [u8; 4], remote: [u8; 4], priority: u8) -> Peer {
         keys: keys(),
         witnesses: Vec::new(),
         paths: vec![HeartbeatPath { local: local.into(), remote: remote.into() }],
+        sync: ConnectionSync { enabled: true, port: PORT + 1, half_open: false },
     }
 }
 

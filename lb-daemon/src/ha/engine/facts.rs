@@ -89,7 +89,7 @@ impl Engine {
             return false;
         };
         let returns = match self.settings.failback {
-            Failback::Auto { delay } => now.saturating_duration_since(active_from) >= delay,
+            Failback::Auto { delay } => self.in_sync && now.saturating_duration_since(active_from) >= delay,
             Failback::Manual => false,
         };
         self.state == State::Standby && !self.held && (returns || said.weak)

@@ -71,6 +71,21 @@ fn a_standby_router_asks_for_its_role_after_the_delay_and_not_before() {
 }
 
 #[test]
+fn a_router_without_the_connections_does_not_ask_for_its_role() {
+    let (mut engine, start) = started();
+    engine.set_in_sync(false);
+    for n in 0..80 {
+        let now = start + MS * 100 * n;
+        if n == 60 {
+            engine.set_in_sync(true);
+        }
+        hear(&mut engine, Role::Active, u64::from(n) + 1, now);
+        sleep_until(&mut engine, now);
+        assert_eq!(engine.poll_transmit(now).unwrap().wants_role, n >= 60, "after {n} intervals");
+    }
+}
+
+#[test]
 fn the_active_router_gives_way_to_a_stronger_one_that_asks_and_to_no_other() {
     for (priority, role) in [(201, Role::Leaving), (199, Role::Active)] {
         let (mut engine, start) = started();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lb_common::{
     ConnState, IPPROTO_TCP, Real, SharedHop,
-    flow_table::{Bucket as _, Client, Key, Meta, Phase, Shared, WAYS},
+    flow_table::{Bucket as _, Client, HashKey, Key, Meta, Phase, Shared, SharedMarks, WAYS},
 };
 use lb_daemon::{
     connections::{self, Counts},
@@ -31,6 +31,14 @@ pub(super) struct Table {
 impl FlowTable for Table {
     fn buckets(&self) -> &[Shared] {
         self.buckets.values()
+    }
+
+    fn changes(&self) -> &[SharedMarks] {
+        &[]
+    }
+
+    fn hash_key(&self) -> HashKey {
+        HashKey::default()
     }
 
     fn real(&self, index: u16) -> Option<Real> {

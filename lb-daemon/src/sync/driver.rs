@@ -1,0 +1,275 @@
+//! Moves bytes and time between the network and the engines. The standby router connects, over the first path that works;
+//! the active one answers. Only the active one sends, and only a standby applies.
+
+mod accept;
+mod follow;
+mod link;
+mod serve;
+mod status;
+
+use std::{
+    io,
+    net::Ipv4Addr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use self::{
+    accept::Caller,
+    status::{Phase, State},
+};
+use super::{secure::Psks, segments::Segments};
+use crate::{
+    api::types::SyncStatus,
+    config::{self, ConnectionSync, Keys},
+    datapath::FlowTable,
+    ha::{Role, driver::RoleState},
+};
+
+/// Time that connecting, a handshake or an answer to a greeting may take.
+const GREETING: Duration = Duration::from_secs(2);
+/// Silence after which a stream is given up. Both sides say something at least once a second.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Why the stream's port cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another program uses it.
+    #[error(
+        "port {port} for the copy of connections on {local} is taken by another program: `ss -tlnp sport = :{port}` names \
+         it; end it, or set another peer.sync.port on both routers"
+    )]
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// The address.
+        local: Ipv4Addr,
+    },
+    /// Another failure.
+    #[error("cannot open port {port} on {local} for the copy of connections: {source}")]
+    Socket {
+        /// The address.
+        local: Ipv4Addr,
+        /// The port.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gave no random number.
+    #[error("cannot get a random number for the copy of connections: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// The running copy. Dropping it ends the stream.
+#[derive(Debug)]
+pub struct Handle {
+    /// Whether this router may take the active role without losing connections that the peer knows: it has had
+    /// everything, or is active itself, or connections are not copied at all.
+    pub in_sync: watch::Receiver<bool>,
+    shared: Arc<Shared>,
+    /// Keys for handshakes from now on; `None` where nothing is copied.
+    keys: Option<watch::Sender<Psks>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// A way to the peer: a heartbeat path over IPv4, of which every pair has one.
+#[derive(Clone, Copy, Debug)]
+struct Path {
+    local: Ipv4Addr,
+    remote: Ipv4Addr,
+}
+
+/// The paths to `peer` that the stream may take.
+fn paths(peer: &config::Peer) -> Vec<Path> {
+    let both =
+        |path: &config::HeartbeatPath| Some(Path { local: path.local.ipv4()?, remote: path.remote.ipv4()? });
+    peer.paths.iter().filter_map(both).collect()
+}
+
+/// What tasks and handle share.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    in_sync: watch::Sender<bool>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a phase in force for whoever asks.
+    fn enter(&self, phase: Phase) {
+        let in_sync = phase.is_in_sync();
+        self.lock().phase = phase;
+        self.in_sync.send_if_modified(|current| std::mem::replace(current, in_sync) != in_sync);
+    }
+}
+
+/// The ports, taken on every path.
+#[derive(Debug)]
+pub struct Bound {
+    peer: Option<config::Peer>,
+    listeners: Vec<(TcpListener, Path)>,
+}
+
+/// What the tasks work with.
+struct Router {
+    incarnation: u64,
+    settings: ConnectionSync,
+    paths: Vec<Path>,
+    keys: watch::Receiver<Psks>,
+    table: Arc<dyn FlowTable>,
+    segments: watch::Receiver<Segments>,
+    shared: Arc<Shared>,
+}
+
+/// What moves the main task.
+struct Inputs {
+    callers: mpsc::Receiver<Caller>,
+    role: watch::Receiver<RoleState>,
+}
+
+/// Takes the stream's port on every path to `peer`; none for a router that stands alone or copies nothing. Must be called
+/// within a tokio runtime.
+///
+/// # Errors
+/// Which port cannot be had, and why.
+pub fn bind(peer: Option<&config::Peer>) -> Result<Bound, Error> {
+    let peer = peer.filter(|peer| peer.sync.enabled).cloned();
+    let mut listeners = Vec::new();
+    if let Some(peer) = &peer {
+        for path in paths(peer) {
+            listeners.push((listen(path.local, peer.sync.port)?, path));
+        }
+    }
+    Ok(Bound { peer, listeners })
+}
+
+fn listen(local: Ipv4Addr, port: u16) -> Result<TcpListener, Error> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => Error::PortTaken { port, local },
+        _ => Error::Socket { local, port, source },
+    };
+    let listener = std::net::TcpListener::bind((local, port)).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    TcpListener::from_std(listener).map_err(failed)
+}
+
+impl Bound {
+    /// Starts copying from or to `table`, as `role` says; `segments` are those that the virtual addresses stand on. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When there is no random number to be had.
+    pub fn start(
+        self,
+        table: Arc<dyn FlowTable>,
+        role: watch::Receiver<RoleState>,
+        segments: watch::Receiver<Segments>,
+    ) -> Result<Handle, Error> {
+        let Self { peer, listeners } = self;
+        let first = if peer.is_some() { Phase::Waiting } else { Phase::Off };
+        let (told, in_sync) = watch::channel(first.is_in_sync());
+        let shared = Arc::new(Shared { state: Mutex::new(State::new(first)), in_sync: told });
+        let Some(peer) = peer else { return Ok(Handle { in_sync, shared, keys: None, tasks: Vec::new() }) };
+        let (told_keys, keys) = watch::channel(Psks::of(&peer.keys));
+        let (caller, callers) = mpsc::channel(1);
+        let accepts = listeners.into_iter().map(|(listener, path)| {
+            let entrance =
+                accept::Entrance { remote: path.remote, keys: keys.clone(), shared: Arc::clone(&shared) };
+            tokio::spawn(accept::run(listener, entrance, caller.clone()))
+        });
+        let mut tasks: Vec<_> = accepts.collect();
+        let router = Router {
+            incarnation: random()?,
+            paths: paths(&peer),
+            settings: peer.sync,
+            keys,
+            table,
+            segments,
+            shared: Arc::clone(&shared),
+        };
+        tasks.push(tokio::spawn(run(router, Inputs { callers, role })));
+        Ok(Handle { in_sync, shared, keys: Some(told_keys), tasks })
+    }
+}
+
+impl Handle {
+    /// How the copy goes.
+    #[must_use]
+    pub fn status(&self) -> SyncStatus {
+        status::of(&self.shared.lock(), now())
+    }
+
+    /// Puts other keys in force, for handshakes from now on: a stream that stands goes on.
+    pub fn set_keys(&self, keys: &Keys) {
+        if let Some(told) = &self.keys {
+            told.send_replace(Psks::of(keys));
+        }
+    }
+
+    /// What is not as it should be, one line each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        status::warnings(&self.shared.lock(), now())
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Follows the role, until nobody tells it any more.
+async fn run(router: Router, mut inputs: Inputs) {
+    loop {
+        let role = inputs.role.borrow_and_update().role;
+        match role {
+            Role::Active | Role::Leaving => serve::run(&router, &mut inputs).await,
+            Role::Standby => follow::run(&router, &mut inputs).await,
+            Role::Starting => {
+                router.shared.enter(Phase::Waiting);
+                inputs.until_not(Role::Starting).await;
+            }
+        }
+        if inputs.role.has_changed().is_err() {
+            return;
+        }
+    }
+}
+
+impl Inputs {
+    /// Waits for another role than this one, or for the end; whoever calls meanwhile is sent away.
+    async fn until_not(&mut self, role: Role) {
+        while self.role.borrow_and_update().role == role {
+            tokio::select! {
+                changed = self.role.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+                Some(_) = self.callers.recv() => {}
+            }
+        }
+    }
+}
+
+/// The time, as the runtime sees it.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// A number that nobody had before, and not 0.
+fn random() -> Result<u64, getrandom::Error> {
+    getrandom::u64().map(|random| random.max(1))
+}
+
+#[cfg(test)]
+mod tests;

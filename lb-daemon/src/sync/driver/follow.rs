@@ -1,0 +1,130 @@
+//! The standby router: it connects to the active one, and applies what it tells.
+
+use std::{convert::Infallible, net::SocketAddrV4, time::Duration};
+
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    task::yield_now,
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
+};
+
+use super::{
+    GREETING, Inputs, Path, Router, SILENCE,
+    link::{Link, Lost},
+    status::Phase,
+};
+use crate::{
+    ha::Role,
+    sync::{
+        receiver::Receiver,
+        secure::{self, initiate},
+        wire::{Batch, Message, Place},
+    },
+};
+
+/// Time from one attempt to connect to the next.
+const RETRY: Duration = Duration::from_millis(500);
+/// Time from one look for real servers that have become known to the next.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Follows until the role is another one.
+pub(super) async fn run(router: &Router, inputs: &mut Inputs) {
+    router.shared.enter(Phase::Connecting(None));
+    tokio::select! {
+        biased;
+        () = inputs.until_not(Role::Standby) => {}
+        () = connect_for_ever(router) => {}
+    }
+}
+
+/// Goes from one path to the next, and follows where it can.
+async fn connect_for_ever(router: &Router) {
+    let mut receiver = Receiver::new(router.incarnation);
+    let mut told = String::new();
+    for path in router.paths.iter().cycle() {
+        let Err(lost) = follow(router, path, &mut receiver).await;
+        let lost = lost.to_string();
+        if lost != told {
+            tracing::info!(remote = %path.remote, "connection sync: no stream from the active router: {lost}");
+        }
+        router.shared.enter(Phase::Connecting(Some(lost.clone())));
+        told = lost;
+        sleep(RETRY).await;
+    }
+}
+
+/// Follows over one path, until the stream is lost.
+async fn follow(router: &Router, path: &Path, receiver: &mut Receiver) -> Result<Infallible, Lost> {
+    let table = router.table.as_ref();
+    let (mut link, welcome) = meet(router, path, receiver.hello()).await?;
+    receiver.welcome(&welcome, table).map_err(|violation| Lost::Protocol(violation.to_string()))?;
+    tracing::info!(remote = %path.remote, "connection sync: connected to the active router");
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut silence = Instant::now() + SILENCE;
+    let mut complete = false;
+    loop {
+        publish(router, receiver, &mut complete);
+        tokio::select! {
+            message = link.receive() => {
+                let Message::Batch(batch) = message? else {
+                    return Err(Lost::Protocol("the peer sends what only a standby router sends".to_owned()));
+                };
+                apply(router, receiver, &batch).await?;
+                link.send(Message::Ack(batch.sequence))?;
+                silence = Instant::now() + SILENCE;
+            }
+            _ = look.tick() => {
+                if receiver.must_begin_anew(table) {
+                    return Err(Lost::Protocol("real servers became known here, and their flows are missing".to_owned()));
+                }
+            }
+            () = sleep_until(silence) => return Err(Lost::Stuck),
+        }
+    }
+}
+
+async fn apply(router: &Router, receiver: &mut Receiver, batch: &Batch) -> Result<(), Lost> {
+    let table = router.table.as_ref();
+    let segments = router.segments.borrow().clone();
+    let clock = table.clock().map_err(|error| Lost::Protocol(error.to_string()))?;
+    let applied = receiver.apply(batch, table, &clock, &segments);
+    applied.map_err(|violation| Lost::Protocol(violation.to_string()))?;
+    while receiver.clean(table) {
+        // Others have their turn, however large the table is.
+        yield_now().await;
+    }
+    Ok(())
+}
+
+/// Connects and greets the active router; what it answers.
+async fn meet(router: &Router, path: &Path, hello: Place) -> Result<(Link, Place), Lost> {
+    let greeting = async {
+        let mut stream = connect(path, router.settings.port).await.map_err(secure::Error::Io)?;
+        let calling = router.keys.borrow().calling.clone();
+        let (sealer, opener) = initiate(&mut stream, &calling).await?;
+        let mut link = Link::start(stream, sealer, opener);
+        link.send(Message::Hello(hello))?;
+        match link.receive().await? {
+            Message::Welcome(welcome) => Ok((link, welcome)),
+            _ => Err(Lost::Protocol("the peer does not answer a greeting".to_owned())),
+        }
+    };
+    timeout(GREETING, greeting).await.unwrap_or(Err(Lost::Stuck))
+}
+
+async fn connect(path: &Path, port: u16) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddrV4::new(path.local, 0).into())?;
+    let stream = socket.connect(SocketAddrV4::new(path.remote, port).into()).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn publish(router: &Router, receiver: &mut Receiver, complete: &mut bool) {
+    router.shared.lock().totals.add(&receiver.take_counts());
+    if receiver.is_complete() && !std::mem::replace(complete, true) {
+        tracing::info!("connection sync: this router has every connection of the active one");
+    }
+    router.shared.enter(Phase::Receiving { percent: receiver.percent(), complete: receiver.is_complete() });
+}

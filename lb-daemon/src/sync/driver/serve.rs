@@ -1,0 +1,162 @@
+//! The active router: it answers the peer that has connected, and tells it of every change.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep_until;
+
+use super::{
+    Inputs, Router, SILENCE,
+    accept::Caller,
+    link::{Link, Lost},
+    now, random,
+    status::Phase,
+};
+use crate::sync::{
+    sender::{Next, PACE, Sender},
+    wire::Message,
+};
+
+/// Steps in a row: some milliseconds of work at most, before others have their turn.
+const STEPS: usize = 4;
+/// Time for which it is remembered what the peer has heard, after the stream broke. A peer that comes back later gets a full
+/// transfer.
+const RESUME_WITHIN: Duration = Duration::from_secs(60);
+
+/// What the peer is told, and how.
+#[derive(Default)]
+struct Service {
+    /// Remembers what the peer has heard: as large as the flow table, and made for the first caller.
+    sender: Option<Sender>,
+    link: Option<Link>,
+    /// When the peer was heard last.
+    heard: Option<Instant>,
+    /// When there is something to do.
+    next: Option<Instant>,
+}
+
+/// Serves until the role is another one.
+pub(super) async fn run(router: &Router, inputs: &mut Inputs) {
+    let mut service = Service::default();
+    service.publish(router);
+    loop {
+        tokio::select! {
+            biased;
+            changed = inputs.role.changed() => {
+                if changed.is_err() || !inputs.role.borrow().role.forwards() {
+                    return;
+                }
+            }
+            Some(caller) = inputs.callers.recv() => service.welcome(router, caller),
+            message = receive(&mut service.link) => service.heard(message),
+            () = until(service.next) => service.work(router).await,
+        }
+        service.publish(router);
+    }
+}
+
+impl Service {
+    /// Answers a caller, who takes the place of the one before: the peer has noticed first that the stream was lost.
+    fn welcome(&mut self, router: &Router, caller: Caller) {
+        let (Ok(session), Ok(fresh)) = (random(), random()) else { return };
+        let Caller { link, hello } = caller;
+        if hello.incarnation == router.incarnation {
+            tracing::warn!("connection sync: this router has connected to itself");
+            return;
+        }
+        let table = router.table.as_ref();
+        let half_open = router.settings.half_open;
+        let sender = self
+            .sender
+            .get_or_insert_with(|| Sender::new(router.incarnation, session, half_open, table, now()));
+        let welcome = sender.welcome(&hello, fresh, now());
+        let resumed = welcome.session == hello.session;
+        tracing::info!(resumed, "connection sync: the peer is connected");
+        if link.send(Message::Welcome(welcome)).is_ok() {
+            self.link = Some(link);
+            self.heard = Some(now());
+            self.next = Some(now());
+        }
+    }
+
+    fn heard(&mut self, message: Result<Message, Lost>) {
+        self.heard = Some(now());
+        let outcome = message.and_then(|message| match (message, &mut self.sender) {
+            (Message::Ack(position), Some(sender)) => {
+                sender.acknowledge(position).map_err(|error| Lost::Protocol(error.to_string()))
+            }
+            _ => Err(Lost::Protocol("the peer sends what only the active router sends".to_owned())),
+        });
+        match outcome {
+            // There may be room for more.
+            Ok(()) => self.next = Some(now()),
+            Err(lost) => self.lose(&lost),
+        }
+    }
+
+    /// Looks for changes and tells of them, or, without a peer, forgets what it has heard.
+    async fn work(&mut self, router: &Router) {
+        let silent = self.heard.map_or(SILENCE, |heard| now().saturating_duration_since(heard));
+        if self.link.is_none() {
+            self.next = None;
+            self.sender = None;
+        } else if silent >= SILENCE {
+            self.lose(&Lost::Stuck);
+        } else if let Err(lost) = self.tell(router) {
+            self.lose(&lost);
+        } else {
+            // Others have their turn, however much there is to tell.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn tell(&mut self, router: &Router) -> Result<(), Lost> {
+        let (Some(sender), Some(link)) = (&mut self.sender, &self.link) else { return Ok(()) };
+        let table = router.table.as_ref();
+        let clock = table.clock().map_err(|error| Lost::Protocol(error.to_string()))?;
+        let segments = router.segments.borrow().clone();
+        self.next = Some(now());
+        for _ in 0..STEPS {
+            let next = sender.step(table, &clock, &segments, now());
+            while let Some(batch) = sender.poll_transmit(now()) {
+                link.send(Message::Batch(batch))?;
+            }
+            if let Next::At(moment) = next {
+                self.next = Some(moment.max(now() + PACE / 10));
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self, lost: &Lost) {
+        if self.link.take().is_some() {
+            tracing::warn!("connection sync: the stream to the peer is lost: {lost}");
+        }
+        self.next = Some(now() + RESUME_WITHIN);
+    }
+
+    fn publish(&mut self, router: &Router) {
+        let progress = self.sender.as_mut().map(|sender| (sender.progress(), sender.take_sent()));
+        let (progress, sent) = progress.unzip();
+        router.shared.lock().totals.sent += sent.unwrap_or(0);
+        router.shared.enter(match progress.filter(|_| self.link.is_some()) {
+            Some(progress) => Phase::Sending(progress),
+            None => Phase::Alone,
+        });
+    }
+}
+
+/// The next message of the peer; never, without one.
+async fn receive(link: &mut Option<Link>) -> Result<Message, Lost> {
+    match link {
+        Some(link) => link.receive().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,181 @@
+//! The copy as the API shows it.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use crate::{
+    api::types::SyncStatus,
+    sync::{receiver::Counts, secure, sender::Progress},
+};
+
+/// What is going on.
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    /// Nothing is copied.
+    Off,
+    /// The role is not decided yet.
+    Waiting,
+    /// Active, and no peer is connected.
+    Alone,
+    /// Active, and a peer is connected.
+    Sending(Progress),
+    /// Standby without a stream, and why.
+    Connecting(Option<String>),
+    /// Standby with a stream.
+    Receiving {
+        /// How much of the full transfer is done.
+        percent: u8,
+        /// Whether this router has had everything.
+        complete: bool,
+    },
+}
+
+/// Why a stream was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rejected {
+    /// Not from the peer's address on that path.
+    Stranger,
+    /// Too many handshakes at once.
+    Busy,
+    /// No greeting in time.
+    Timeout,
+    /// Another key, or changed on the way.
+    WrongKey,
+    /// Another version.
+    Version,
+    /// It broke before it began.
+    Broken,
+}
+
+/// All there is to tell.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) phase: Phase,
+    pub(super) totals: Totals,
+    rejected: BTreeMap<Rejected, u64>,
+}
+
+/// Records since the start.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    pub(super) sent: u64,
+    received: Counts,
+}
+
+impl Phase {
+    /// See [`Handle::in_sync`](super::Handle::in_sync).
+    pub(super) const fn is_in_sync(&self) -> bool {
+        match self {
+            Self::Off | Self::Alone | Self::Sending(_) => true,
+            Self::Waiting | Self::Connecting(_) => false,
+            Self::Receiving { complete, .. } => *complete,
+        }
+    }
+}
+
+impl Rejected {
+    pub(super) const fn of(error: &secure::Error) -> Self {
+        match error {
+            secure::Error::Io(_) => Self::Broken,
+            secure::Error::Version | secure::Error::Malformed(_) => Self::Version,
+            secure::Error::NotAuthentic => Self::WrongKey,
+        }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Stranger => "stranger",
+            Self::Busy => "busy",
+            Self::Timeout => "timeout",
+            Self::WrongKey => "wrong_key",
+            Self::Version => "version",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+impl Totals {
+    /// Adds what a receiver has counted.
+    pub(super) fn add(&mut self, counts: &Counts) {
+        self.received.received += counts.received;
+        self.received.applied += counts.applied;
+        self.received.unlisted += counts.unlisted;
+        for (cause, count) in &counts.refused {
+            *self.received.refused.entry(*cause).or_default() += count;
+        }
+    }
+}
+
+impl State {
+    pub(super) fn new(phase: Phase) -> Self {
+        Self { phase, totals: Totals::default(), rejected: BTreeMap::new() }
+    }
+
+    /// Counts a stream that was refused; how many there have been for this cause.
+    pub(super) fn reject(&mut self, cause: Rejected) -> u64 {
+        let total = self.rejected.entry(cause).or_default();
+        *total += 1;
+        *total
+    }
+}
+
+/// What the API shows.
+pub(super) fn of(state: &State, now: Instant) -> SyncStatus {
+    let counts = &state.totals.received;
+    let mut status = SyncStatus {
+        state: name(&state.phase).to_owned(),
+        in_sync: state.phase.is_in_sync(),
+        progress_percent: None,
+        behind_ms: None,
+        unacknowledged: 0,
+        detail: None,
+        sent: state.totals.sent,
+        received: counts.received,
+        applied: counts.applied,
+        unlisted: counts.unlisted,
+        refused: counts.refused.iter().map(|(cause, count)| (cause.name().to_owned(), *count)).collect(),
+        rejected: state.rejected.iter().map(|(cause, count)| (cause.name().to_owned(), *count)).collect(),
+    };
+    match &state.phase {
+        Phase::Off | Phase::Waiting | Phase::Alone => {}
+        Phase::Sending(progress) => {
+            status.in_sync = progress.is_in_sync(now);
+            status.progress_percent = Some(progress.percent);
+            let millis = progress.behind(now).map(|behind| behind.as_millis());
+            status.behind_ms = millis.map(|millis| u64::try_from(millis).unwrap_or(u64::MAX));
+            status.unacknowledged = progress.unacknowledged as u64;
+        }
+        Phase::Connecting(detail) => status.detail.clone_from(detail),
+        Phase::Receiving { percent, .. } => status.progress_percent = Some(*percent),
+    }
+    status
+}
+
+/// What is not as it should be.
+pub(super) fn warnings(state: &State, now: Instant) -> Vec<String> {
+    let warning = match &state.phase {
+        Phase::Connecting(Some(detail)) => {
+            Some(format!("connections are not copied from the active router: {detail}"))
+        }
+        Phase::Sending(progress) if !progress.is_in_sync(now) => progress
+            .behind(now)
+            .map(|behind| format!("the peer is behind with connections by {} ms", behind.as_millis())),
+        Phase::Off
+        | Phase::Waiting
+        | Phase::Alone
+        | Phase::Sending(_)
+        | Phase::Connecting(None)
+        | Phase::Receiving { .. } => None,
+    };
+    warning.into_iter().collect()
+}
+
+const fn name(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Off => "off",
+        Phase::Waiting => "waiting",
+        Phase::Alone => "alone",
+        Phase::Sending(_) => "sending",
+        Phase::Connecting(_) => "connecting",
+        Phase::Receiving { .. } => "receiving",
+    }
+}
