@@ -16,7 +16,7 @@ use lb_common::{
     flow_table::{Bucket as _, Client, Key, MARKS, Meta, Phase, Places, WAYS},
 };
 use lb_daemon::{
-    config::{self, ConnectionSync, Failback, HeartbeatPath, Peer},
+    config::{ConnectionSync, Failback, HeartbeatPath, Key as Secret, Keys, Peer},
     connections,
     datapath::{Datapath as _, FlowTable, kernel::KernelDatapath},
     ha::{Role, driver::RoleState},
@@ -228,8 +228,9 @@ impl End {
             dead_after: Duration::from_secs(1),
             failback: Failback::Manual,
             port: PORT - 1,
-            key: config::Key(b"0123456789abcdef".to_vec()),
-            paths: vec![HeartbeatPath { local: ENDS[end], remote: ENDS[1 - end] }],
+            keys: Keys::one(Secret(b"0123456789abcdef".to_vec())),
+            witnesses: Vec::new(),
+            paths: vec![HeartbeatPath { local: ENDS[end].into(), remote: ENDS[1 - end].into() }],
             sync: ConnectionSync { enabled: true, port: PORT, half_open: false },
         };
         let (told, role) = watch::channel(RoleState { role, reason: String::new(), since: Instant::now() });
