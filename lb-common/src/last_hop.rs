@@ -21,12 +21,7 @@ impl LastHop {
     /// The neighbour `mac` on interface `ifindex`, where the router has `local_mac`.
     #[inline(always)]
     pub const fn new(ifindex: u32, mac: [u8; 6], local_mac: [u8; 6]) -> Self {
-        Self::of_numbers(ifindex, mac_number(mac), mac_number(local_mac))
-    }
-
-    /// The same with MAC addresses as [numbers](mac_number).
-    #[inline(always)]
-    pub const fn of_numbers(ifindex: u32, mac: u64, local_mac: u64) -> Self {
+        let [mac, local_mac] = [mac_number(mac), mac_number(local_mac)];
         Self([mac << 16 | ifindex as u16 as u64, local_mac << 16 | (ifindex >> 16) as u64])
     }
 

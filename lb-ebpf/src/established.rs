@@ -66,24 +66,15 @@ fn from_client(plain: &mut Plain, packet: &Packet, connection: &Connection) -> R
     {
         return Err(Elsewhere::Any);
     }
-    if real.method == Method::Direct as u8 {
-        connection.refresh();
-        count::to_real(index, packet.total_length);
-        return sent(
-            forward::direct::to_real(plain, packet)
-                .and_then(|reason| hop::send(plain, &Hop::of_real(real), reason)),
-        );
-    }
-    let came_from = plain.macs().last_hop(plain.ingress());
-    if real.method != Method::Nat as u8 || last_hops::get(meta.hop()) != came_from {
+    // Replies go back by the last hop, which must be the one that is remembered.
+    if real.method == Method::Nat as u8
+        && last_hops::get(meta.hop()) != plain.macs().last_hop(plain.ingress())
+    {
         return Err(Elsewhere::Any);
     }
     connection.refresh();
     count::to_real(index, packet.total_length);
-    sent(
-        forward::nat::to_real(plain, packet, real)
-            .and_then(|reason| hop::send(plain, &Hop::of_real(real), reason)),
-    )
+    sent(forward::to_real(plain, packet, real))
 }
 
 /// A reply of a NAT real server.

@@ -225,6 +225,13 @@ fn at(places: u64) -> Option<[InPlace; 2]> {
 }
 
 impl Connection {
+    /// Of an entry that was found at `now`.
+    #[inline(always)]
+    fn of<T>(found: Found<InPlace, T>, real: &'static Real, now: Stamp) -> Self {
+        let Found { bucket, way, key, meta, value: _ } = found;
+        Self { bucket, way: way & (WAYS - 1), key, meta, now, real, index: key.real() as u32 }
+    }
+
     /// From where this router sees its packets from the client.
     #[inline(always)]
     pub(crate) fn client_side(&self) -> Side {
@@ -351,9 +358,7 @@ fn find(client: Client, protocol: u8, now: Stamp, is_its: impl Fn(&Real) -> bool
     let found = flow_table::find(buckets(places(client, protocol)), client, |key, meta| {
         alive(key, meta, protocol, now).filter(|real| is_its(real))
     })?;
-    let Found { bucket, way, key, meta, value: real } = found;
-    let way = way & (WAYS - 1);
-    Some(Connection { bucket, way, key, meta, now, real, index: key.real() as u32 })
+    Some(Connection::of(found, found.value, now))
 }
 
 /// What is looked up once, and looked at once: for the many.
@@ -361,17 +366,8 @@ fn find(client: Client, protocol: u8, now: Stamp, is_its: impl Fn(&Real) -> bool
 fn first(client: Client, protocol: u8, now: Stamp, is_its: impl Fn(&Real) -> bool) -> First {
     let found = flow_table::find(buckets(places(client, protocol)), client, |_, _| Some(()));
     let Some(found) = found else { return First::None };
-    let Found { bucket, way, key, meta, value: () } = found;
-    match alive(key, meta, protocol, now) {
-        Some(real) if is_its(real) => First::Its(Connection {
-            bucket,
-            way: way & (WAYS - 1),
-            key,
-            meta,
-            now,
-            real,
-            index: key.real() as u32,
-        }),
+    match alive(found.key, found.meta, protocol, now) {
+        Some(real) if is_its(real) => First::Its(Connection::of(found, real, now)),
         _ => First::Other,
     }
 }

@@ -1,6 +1,6 @@
 //! From client to real server, by the method of the real server.
 
-pub(crate) mod direct;
+mod direct;
 pub(crate) mod nat;
 
 use lb_common::{Method, Real, Reason};

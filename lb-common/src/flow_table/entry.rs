@@ -242,7 +242,8 @@ impl Meta {
         Self(self.0 | PEERS)
     }
 
-    /// Whether the peer used the connection last, as far as this router knows: a packet here makes it this router's. Only what is
+    /// Whether the peer used the connection last, as far as this router knows: a packet here makes it this router's,
+    /// at the latest a second after the peer's last use. Only what is
     /// the peer's may go at its word.
     pub const fn is_peers(self) -> bool {
         self.0 & PEERS != 0

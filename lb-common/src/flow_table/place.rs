@@ -112,6 +112,37 @@ mod tests {
     }
 
     #[test]
+    fn a_table_at_its_limit_has_had_room_for_nearly_all() {
+        let flows = 1_u32 << 20;
+        let buckets = bucket_count(flows);
+        let mut taken = vec![0_u8; buckets as usize];
+        let (mut second, mut refused) = (0, 0);
+        for number in 0..flows {
+            let client = Client::new((0x0b00_0000 + (number >> 14)).to_be_bytes(), number as u16 & 0x3fff);
+            let places = Places::of(client, 6, &KEY, buckets);
+            let [first_taken, second_taken] =
+                [places.first, places.second].map(|place| taken[place as usize]);
+            // As `insert` chooses: six entries of the first bucket, then the second, then what is left of the first.
+            let place = match (first_taken, second_taken) {
+                (0..6, _) => places.first,
+                (_, 0..8) => {
+                    second += 1;
+                    places.second
+                }
+                (6..8, _) => places.first,
+                _ => {
+                    refused += 1;
+                    continue;
+                }
+            };
+            taken[place as usize] += 1;
+        }
+        // One in a million is expected to find no room, and 5 of 100 to stand in their second bucket.
+        assert!(refused <= 10, "{refused} of {flows}");
+        assert!((flows / 25..flows / 15).contains(&second), "{second} of {flows}");
+    }
+
+    #[test]
     fn neighbouring_clients_are_spread_evenly() {
         let buckets = 1024;
         for take in [|places: Places| places.first, |places: Places| places.second] {

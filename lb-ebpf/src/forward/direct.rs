@@ -7,7 +7,7 @@ use crate::{bytes::Access, packet::Packet};
 
 /// Rewrites a packet from a client.
 #[inline(always)]
-pub(crate) fn to_real(frame: &mut impl Access, packet: &Packet) -> Result<Reason, Reason> {
+pub(super) fn to_real(frame: &mut impl Access, packet: &Packet) -> Result<Reason, Reason> {
     decrement_ttl(frame, packet, None).ok_or(Reason::Malformed)?;
     Ok(Reason::Direct)
 }

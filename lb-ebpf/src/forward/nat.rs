@@ -30,7 +30,7 @@ struct Endpoint {
 
 /// Rewrites a packet from a client: it is now for the real server.
 #[inline(always)]
-pub(crate) fn to_real(frame: &mut impl Access, packet: &Packet, real: &Real) -> Result<Reason, Reason> {
+pub(super) fn to_real(frame: &mut impl Access, packet: &Packet, real: &Real) -> Result<Reason, Reason> {
     let old = Endpoint { address: packet.key.destination, port: packet.key.destination_port };
     let new = Endpoint { address: real.address, port: real.port };
     rewrite::<DESTINATION, DESTINATION_PORT>(frame, packet, old, new).ok_or(Reason::Malformed)?;
