@@ -1,5 +1,8 @@
 //! The secrets that a pair shares.
 
+use hmac::{Hmac, KeyInit as _};
+use sha2::Sha256;
+
 /// Shortest key, in bytes: 128 bits.
 const MIN_BYTES: usize = 16;
 
@@ -10,6 +13,13 @@ const MAX_KEYS: usize = 4;
 /// A secret. It never shows in `Debug`, logs or the API.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key(pub Vec<u8>);
+
+impl Key {
+    /// HMAC-SHA-256 with this key, of nothing so far.
+    pub(crate) fn mac(&self) -> Hmac<Sha256> {
+        Hmac::new_from_slice(&self.0).expect("HMAC takes a key of any length (RFC 2104 section 2)")
+    }
+}
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

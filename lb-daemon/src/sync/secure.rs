@@ -7,8 +7,7 @@
 
 use std::{io, sync::Arc};
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use hmac::Mac as _;
 use snow::{Builder, HandshakeState, StatelessTransportState};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -58,9 +57,7 @@ impl std::fmt::Debug for Psk {
 impl Psk {
     /// Made from the key of the heartbeats.
     pub fn of(key: &Key) -> Self {
-        let mac = <Hmac<Sha256>>::new_from_slice(&key.0)
-            .expect("HMAC takes a key of any length (RFC 2104 section 2)");
-        Self(mac.chain_update(LABEL).finalize().into_bytes().into())
+        Self(key.mac().chain_update(LABEL).finalize().into_bytes().into())
     }
 }
 

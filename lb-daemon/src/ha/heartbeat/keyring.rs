@@ -1,6 +1,6 @@
 //! The keys of a pair at work: the first one signs, every one is accepted.
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
 use crate::config::{Key, Keys};
@@ -19,7 +19,7 @@ impl Fingerprint {
     /// The fingerprint of `key`.
     #[must_use]
     pub fn of(key: &Key) -> Self {
-        let tag = mac(key).chain_update(NAME).finalize().into_bytes();
+        let tag = key.mac().chain_update(NAME).finalize().into_bytes();
         Self(tag.iter().take(4).fold(0, |number, byte| number << 8 | u32::from(*byte)))
     }
 }
@@ -33,7 +33,7 @@ struct Signer {
 
 impl Signer {
     fn new(key: &Key) -> Self {
-        Self { name: Fingerprint::of(key), mac: mac(key) }
+        Self { name: Fingerprint::of(key), mac: key.mac() }
     }
 }
 
@@ -80,10 +80,6 @@ impl Keyring {
     fn signers(&self) -> impl Iterator<Item = &Signer> {
         std::iter::once(&self.signing).chain(&self.others)
     }
-}
-
-fn mac(key: &Key) -> Hmac<Sha256> {
-    Hmac::new_from_slice(&key.0).expect("HMAC takes a key of any length (RFC 2104 section 2)")
 }
 
 #[cfg(test)]

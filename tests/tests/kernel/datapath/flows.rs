@@ -50,13 +50,7 @@ fn the_state_follows_both_sides() {
     ];
     with_world(|world| {
         for (side, flags, expected) in life {
-            if side == "client" {
-                let frame = from_client(flags);
-                world.public(flags, &frame, redirect(Reason::NatIn, &to_server(frame.clone(), 1)));
-            } else {
-                let frame = from_server(1, flags);
-                world.private(flags, &frame, redirect(Reason::NatOut, &to_client(frame.clone())));
-            }
+            world.passes(side, flags);
             assert_eq!(state(world), expected, "after {flags} of the {side}");
         }
     });

@@ -220,6 +220,18 @@ impl World {
         ip(&format!("link set {name}-end mtu {mtu}"));
     }
 
+    /// Checks that a segment of the connection with server 1 is forwarded by NAT; `side` is "client" or "server".
+    #[track_caller]
+    pub(crate) fn passes(&mut self, side: &str, flags: &str) {
+        if side == "client" {
+            let frame = from_client(flags);
+            self.public(flags, &frame, redirect(Reason::NatIn, &to_server(frame.clone(), 1)));
+        } else {
+            let frame = from_server(1, flags);
+            self.private(flags, &frame, redirect(Reason::NatOut, &to_client(frame.clone())));
+        }
+    }
+
     /// Runs a frame that comes in by the public segment, and checks everything about its end.
     #[track_caller]
     pub(crate) fn public(&mut self, row: &str, frame: &Frame, expected: Expected) {
