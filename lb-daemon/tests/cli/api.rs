@@ -1,12 +1,13 @@
 //! Client and server over a socket.
 
-use std::{os::unix::net::UnixStream as BlockingStream, time::Duration};
+use std::{net::Shutdown, os::unix::net::UnixStream as BlockingStream, time::Duration};
 
 use lb_daemon::api::{
     client::{Client, ClientError},
     server::{self, ApiError},
     types::{Failure, ServerAction, ServerChange},
 };
+use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
@@ -104,6 +105,8 @@ async fn no_daemon_is_told_from_a_dead_one_and_a_silent_one() {
     let listener = UnixListener::bind(&socket).unwrap();
     assert!(matches!(client.status().await, Err(ClientError::Silent { .. })), "nobody accepts");
 
+    // Closed would not be enough: a process that another test is starting may hold a copy until it executes.
+    SockRef::from(&listener).shutdown(Shutdown::Both).unwrap();
     drop(listener);
     assert!(matches!(client.status().await, Err(ClientError::NotRunning(_))), "the socket is stale");
 }
