@@ -19,6 +19,7 @@ mod flow_key;
 pub mod flow_table;
 mod hop;
 mod last_hop;
+mod method;
 mod overflow;
 mod real;
 mod reason;
@@ -38,8 +39,9 @@ pub use hop::PeerHop;
 #[cfg(not(target_arch = "bpf"))]
 pub use last_hop::SharedHop;
 pub use last_hop::{LAST_HOPS, LastHop, mac_number};
+pub use method::{Method, Methods};
 pub use overflow::OVERFLOWS;
-pub use real::{Method, Real, RealKey, RealState};
+pub use real::{Real, RealKey, RealState};
 pub use reason::{Reason, Verdict};
 pub use ring::{MH_SLOTS, RING_SLOTS, Ring, SH_BUCKETS};
 pub use router::{RouterRole, RouterState};
@@ -125,14 +127,31 @@ pub mod map {
 
 /// The programs of the object.
 pub mod program {
-    /// Attached to interfaces.
+    use crate::{Method, Methods};
+
+    /// Attached to interfaces, where every method is in use.
     pub const ENTRY: &str = "lb";
+    /// The same where NAT alone is.
+    pub const ENTRY_NAT: &str = "lb_nat";
+    /// The same where direct routing alone is, or none.
+    pub const ENTRY_DIRECT: &str = "lb_direct";
+    /// Every program that may be attached to interfaces. They come to the same; what one is not made for, it leaves to [`ANY`].
+    pub const ENTRIES: [&str; 3] = [ENTRY, ENTRY_NAT, ENTRY_DIRECT];
     /// Jumped to, for frames that are not of the common shape, and connections that are not found at first sight.
     pub const ANY: &str = "lb_any";
     /// Jumped to, for packets of no known connection.
     pub const NO_CONNECTION: &str = "lb_no_connection";
     /// Run by the daemon: returns the present [`Stamp`](crate::flow_table::Stamp).
     pub const CLOCK: &str = "lb_clock";
+
+    /// The one of [`ENTRIES`] that does most for these methods.
+    pub const fn entry(methods: Methods) -> &'static str {
+        match (methods.has(Method::Nat), methods.has(Method::Direct)) {
+            (true, true) => ENTRY,
+            (true, false) => ENTRY_NAT,
+            (false, _) => ENTRY_DIRECT,
+        }
+    }
 }
 
 /// Slots of [`PROGRAMS`](map::PROGRAMS).

@@ -8,7 +8,7 @@ pub struct Real {
     pub address: [u8; 4],
     /// Port on the real server, host order. With direct routing always the port of the service.
     pub port: u16,
-    /// A [`Method`] as its number.
+    /// A [`Method`](crate::Method) as its number.
     pub method: u8,
     /// A [`RealState`] as its number.
     pub state: u8,
@@ -63,36 +63,6 @@ impl RealKey {
     #[inline(always)]
     pub const fn new(protocol: u8, address: [u8; 4], port: u16) -> Self {
         Self { address, port, protocol, _pad: 0 }
-    }
-}
-
-/// Forwarding method.
-#[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Method {
-    /// Network address translation: destination rewritten to the real server, replies pass back through the router.
-    Nat = 1,
-    /// Direct routing: only the MAC addresses change, the real server answers the client itself.
-    Direct = 2,
-}
-
-impl Method {
-    /// The method stored as `n`; `None` where no such number exists.
-    #[inline(always)]
-    pub const fn from_u8(n: u8) -> Option<Self> {
-        match n {
-            1 => Some(Self::Nat),
-            2 => Some(Self::Direct),
-            _ => None,
-        }
-    }
-
-    /// The word that ipvsadm prints in its column `Forward`.
-    pub const fn ipvsadm_name(self) -> &'static str {
-        match self {
-            Self::Nat => "Masq",
-            Self::Direct => "Route",
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! Nothing outside this folder imports aya.
 
 mod attach;
+mod entry;
 mod filter;
 mod flow_table;
 pub mod globals;
@@ -23,7 +24,7 @@ mod verifier;
 use std::{collections::BTreeMap, sync::Arc};
 
 use lb_common::{
-    Counter, Real, RealCounters, Reason, RouterRole, ServiceKey, SharedHop,
+    Counter, Methods, Real, RealCounters, Reason, RouterRole, ServiceKey, SharedHop,
     flow_table::{HashKey, STAMP_SHIFT, Shared, SharedMarks, Stamp, Timeouts},
 };
 
@@ -52,6 +53,8 @@ pub enum Op {
     RemoveLocal(std::net::Ipv4Addr),
     /// Open or close the router for new connections.
     SetRole(RouterRole),
+    /// Have packets meet the program that is made for these forwarding methods.
+    UseMethods(Methods),
 }
 
 /// A failure of the data plane; says which map or call failed.

@@ -15,7 +15,7 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4},
 };
 
-use lb_common::{Method, PeerHop, Real, RealKey, RealState, RouterRole, ServiceKey};
+use lb_common::{Method, Methods, PeerHop, Real, RealKey, RealState, RouterRole, ServiceKey};
 
 use crate::{
     config::{self, Config, Limits},
@@ -109,6 +109,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Tables, PlanError> {
     Ok(Tables {
         role: inputs.role,
         real_keys: real_keys(&services, &reals),
+        methods: methods(&reals),
         services,
         reals,
         peer_hops: peer_hops(inputs),
@@ -175,6 +176,12 @@ fn real_keys(
         }
     }
     keys
+}
+
+/// The forwarding methods of all real servers.
+fn methods(reals: &BTreeMap<u32, Real>) -> Methods {
+    let in_use = reals.values().filter(|real| real.state != RealState::Removed as u8);
+    in_use.filter_map(|real| Method::from_u8(real.method)).collect()
 }
 
 /// The ways to the peer, by the interface that each path leaves by: those over IPv4, like the packets.

@@ -16,7 +16,8 @@ use crate::{
 /// 3. Services that go are removed, before another may be given their number; the others get their new rings.
 /// 4. Only now, when no ring names them any more, real servers are quiesced, taken down or removed.
 /// 5. What nothing refers to any more is removed.
-/// 6. A router that becomes active opens last.
+/// 6. A router that becomes active opens.
+/// 7. Last, packets meet the program for the forwarding methods in use: any other forwards alike, but not as fast.
 ///
 /// Applying a part of them is safe; the next call makes the rest.
 pub fn diff(installed: &Tables, desired: &Tables) -> Vec<Op> {
@@ -48,6 +49,7 @@ pub fn diff(installed: &Tables, desired: &Tables) -> Vec<Op> {
     if desired.role == RouterRole::Active {
         ops.extend(role);
     }
+    ops.extend((installed.methods != desired.methods).then_some(Op::UseMethods(desired.methods)));
     ops
 }
 
@@ -157,7 +159,7 @@ mod tests {
             let result = datapath.installed().unwrap();
             prop_assert_eq!(without_starts(&result), without_starts(&desired));
             prop_assert_eq!(reconcile(&mut datapath, &desired).unwrap(), []);
-            prop_assert!(ops.len() <= size(&installed) + size(&desired) + 1, "no entry is written twice");
+            prop_assert!(ops.len() <= size(&installed) + size(&desired) + 2, "no entry is written twice");
         }
 
         #[test]
@@ -208,7 +210,7 @@ mod tests {
     }
 
     fn size(tables: &Tables) -> usize {
-        let Tables { role: _, services, reals, real_keys, peer_hops, locals } = tables;
+        let Tables { role: _, services, reals, real_keys, peer_hops, locals, methods: _ } = tables;
         services.len() + reals.len() + real_keys.len() + peer_hops.len() + locals.len()
     }
 
@@ -242,14 +244,16 @@ mod tests {
             prop::collection::btree_map(real_key, 0_u32..4, 0..4),
             prop::collection::btree_map(0_u32..4, hop, 0..4),
             subsequence((0..4_u8).collect::<Vec<_>>(), 0..=4),
+            subsequence(Method::ALL.to_vec(), 0..=2),
         )
-            .prop_map(|(active, services, reals, real_keys, peer_hops, locals)| Tables {
+            .prop_map(|(active, services, reals, real_keys, peer_hops, locals, methods)| Tables {
                 role: if active { RouterRole::Active } else { RouterRole::Standby },
                 services,
                 reals,
                 real_keys,
                 peer_hops,
                 locals: locals.into_iter().map(|host| [10, 0, 0, host].into()).collect(),
+                methods: methods.into_iter().collect(),
             })
     }
 }

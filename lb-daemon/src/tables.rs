@@ -6,7 +6,7 @@ use std::{
     net::Ipv4Addr,
 };
 
-use lb_common::{PeerHop, Real, RealKey, RealState, RouterRole, Scheduler, ServiceKey};
+use lb_common::{Methods, PeerHop, Real, RealKey, RealState, RouterRole, Scheduler, ServiceKey};
 
 use crate::plan::RealId;
 
@@ -25,6 +25,8 @@ pub struct Tables {
     pub peer_hops: BTreeMap<u32, PeerHop>,
     /// The router's own addresses.
     pub locals: BTreeSet<Ipv4Addr>,
+    /// Forwarding methods that the program which packets meet first is made for. What uses another takes longer.
+    pub methods: Methods,
 }
 
 impl Default for Tables {
@@ -36,6 +38,8 @@ impl Default for Tables {
             real_keys: BTreeMap::new(),
             peer_hops: BTreeMap::new(),
             locals: BTreeSet::new(),
+            // Right for whatever comes first.
+            methods: Methods::ALL,
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{
 
 use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuValues};
 use lb_common::{
-    ConnState, LAYOUT_VERSION, Method, PeerHop, Real, RealCounters, RealKey, RealState, RouterRole,
+    ConnState, LAYOUT_VERSION, Method, Methods, PeerHop, Real, RealCounters, RealKey, RealState, RouterRole,
     Scheduler, ServiceKey,
     flow_table::{Client, HashKey, Key, Meta, Phase, RawBucket, RawEntry},
     map,
@@ -73,6 +73,30 @@ fn opening_again_keeps_maps_and_link_and_replaces_the_program() {
         assert_eq!(lab.link_pin("lbt0"), link, "the same link");
         assert!(program_id("lbt0").is_some() && program_id("lbt0") != program, "with another program");
         assert_eq!(second.attach_modes()["lbt0"], "native");
+    });
+}
+
+#[test]
+fn packets_meet_the_program_for_the_methods_in_use() {
+    in_lab(|lab| {
+        let (mut datapath, _) = lab.open(&["lbt0"]);
+        let made = program_id("lbt0");
+        let direct = Tables {
+            reals: [(1, real(2, Method::Direct))].into(),
+            methods: Methods::NONE.with(Method::Direct),
+            ..Tables::default()
+        };
+        assert!(reconcile(&mut datapath, &direct).unwrap().contains(&Op::UseMethods(direct.methods)));
+        assert_eq!(datapath.installed().unwrap(), direct);
+        let smaller = program_id("lbt0");
+        assert!(smaller.is_some() && smaller != made, "another program");
+        assert_eq!(reconcile(&mut datapath, &direct).unwrap(), []);
+        assert_eq!(program_id("lbt0"), smaller);
+
+        // An interface that is gone is nobody's concern here.
+        ip("link del lbt0");
+        reconcile(&mut datapath, &tables()).unwrap();
+        assert_eq!(datapath.installed().unwrap(), tables());
     });
 }
 
@@ -474,5 +498,6 @@ fn tables() -> Tables {
         real_keys: BTreeMap::from([(RealKey::new(6, [10, 0, 0, 1], 8080), 0)]),
         peer_hops: BTreeMap::from([(3, PeerHop { mac: [6; 6], source_mac: [2; 6] })]),
         locals: [[10, 0, 0, 254].into(), [192, 0, 2, 254].into()].into(),
+        methods: Methods::ALL,
     }
 }

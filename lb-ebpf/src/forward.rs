@@ -23,7 +23,13 @@ pub(crate) fn to_real(frame: &mut impl Access, packet: &Packet, real: &Real) -> 
         return Err(Reason::NoNextHop);
     }
     Hop::of_real(real).check_vlan(frame, packet)?;
-    let reason = match Method::from_u8(real.method).ok_or(Reason::BadTable)? {
+    by(Method::from_u8(real.method).ok_or(Reason::BadTable)?, frame, packet, real)
+}
+
+/// The same by `method`, where it is certain that the packet may leave by the real server's next hop.
+#[inline(always)]
+pub(crate) fn by(method: Method, frame: &mut impl Access, packet: &Packet, real: &Real) -> Outcome {
+    let reason = match method {
         Method::Nat => nat::to_real(frame, packet, real)?,
         Method::Direct => direct::to_real(frame, packet)?,
     };

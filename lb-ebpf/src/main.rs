@@ -80,7 +80,7 @@ mod words;
 #[cfg(target_arch = "bpf")]
 mod entry {
     use aya_ebpf::{macros::xdp, programs::XdpContext};
-    use lb_common::{IPPROTO_TCP, IPPROTO_UDP, Reason, tail};
+    use lb_common::{IPPROTO_TCP, IPPROTO_UDP, Method, Methods, Reason, tail};
 
     use crate::{
         addresses,
@@ -95,14 +95,32 @@ mod entry {
         unknown,
     };
 
-    /// Runs for every frame that comes in. Here is the way of the many: packets that do not concern the balancer, and
-    /// those of connections that it finds at first sight. All others go on in one of the programs below.
+    /// Runs for every frame that comes in, where NAT and direct routing are in use.
     #[xdp(frags)]
     fn lb(ctx: XdpContext) -> u32 {
-        let mut plain = match Plain::of(Frame::new(&ctx)) {
+        at_first_sight(&ctx, Methods::ALL)
+    }
+
+    /// Runs for every frame that comes in, where NAT alone is in use.
+    #[xdp(frags)]
+    fn lb_nat(ctx: XdpContext) -> u32 {
+        at_first_sight(&ctx, const { Methods::NONE.with(Method::Nat) })
+    }
+
+    /// Runs for every frame that comes in, where direct routing alone is in use, or nothing yet.
+    #[xdp(frags)]
+    fn lb_direct(ctx: XdpContext) -> u32 {
+        at_first_sight(&ctx, const { Methods::NONE.with(Method::Direct) })
+    }
+
+    /// The way of the many: packets that do not concern the balancer, and those of connections that it finds at first sight and
+    /// forwards by one of `methods`. All others go on in one of the programs below.
+    #[inline(always)]
+    fn at_first_sight(ctx: &XdpContext, methods: Methods) -> u32 {
+        let mut plain = match Plain::of(Frame::new(ctx)) {
             Sight::Plain(plain) => plain,
             Sight::NotIpv4(frame) => return finish(&frame, Err(Reason::NotIpv4), frame.length()),
-            Sight::Odd => return go_on(&ctx, tail::ANY),
+            Sight::Odd => return go_on(ctx, tail::ANY),
         };
         let concern = addresses::concern(plain.source(), plain.destination());
         if concern.is_none() {
@@ -110,14 +128,14 @@ mod entry {
         }
         // Each protocol by itself: what follows then asks no more which it is.
         let sent = match plain.protocol() {
-            Some(IPPROTO_TCP) => established::process(&mut plain, Plain::tcp, concern),
-            Some(IPPROTO_UDP) => established::process(&mut plain, Plain::udp, concern),
+            Some(IPPROTO_TCP) => established::process(&mut plain, Plain::tcp, concern, methods),
+            Some(IPPROTO_UDP) => established::process(&mut plain, Plain::udp, concern, methods),
             _ => Err(Elsewhere::Any),
         };
         match sent {
             Ok(sent) => finish(&plain, Ok(sent), plain.length()),
-            Err(Elsewhere::Any) => go_on(&ctx, tail::ANY),
-            Err(Elsewhere::NoConnection) => go_on(&ctx, tail::NO_CONNECTION),
+            Err(Elsewhere::Any) => go_on(ctx, tail::ANY),
+            Err(Elsewhere::NoConnection) => go_on(ctx, tail::NO_CONNECTION),
         }
     }
 

@@ -13,8 +13,8 @@ use aya::{
     programs::{ProgramFd, ProgramInfo, TestRun as _, TestRunOptions, Xdp, xdp::XdpMode},
 };
 use lb_common::{
-    AddressFilter, Counter, FILTER_WORDS, LastHop, OVERFLOWS, PeerHop, RING_SLOTS, Real, RealCounters,
-    RealKey, Reason, Ring, RouterRole, RouterState, Service, ServiceKey,
+    AddressFilter, Counter, FILTER_WORDS, LastHop, Methods, OVERFLOWS, PeerHop, RING_SLOTS, Real,
+    RealCounters, RealKey, Reason, Ring, RouterRole, RouterState, Service, ServiceKey,
     flow_table::{Client, HashKey, Key, Meta, Places, RawBucket, RawEntry, Stamp, bucket_count, mark_count},
     map, program,
 };
@@ -70,6 +70,7 @@ impl Sizes {
 pub struct Program {
     ebpf: Ebpf,
     sizes: Sizes,
+    methods: Methods,
 }
 
 impl Program {
@@ -110,9 +111,14 @@ impl Program {
             .override_global("AYA_LOG_LEVEL", &level, true)
             .load(OBJECT)?;
         programs::load(&mut ebpf)?;
-        let mut program = Self { ebpf, sizes };
+        let mut program = Self { ebpf, sizes, methods: Methods::ALL };
         program.array(map::HASH_KEY)?.set(0, HASH_KEY, 0)?;
         Ok(program)
+    }
+
+    /// Runs the program for these forwarding methods from now on.
+    pub const fn use_methods(&mut self, methods: Methods) {
+        self.methods = methods;
     }
 
     /// A descriptor of the program that is attached to interfaces.
@@ -123,16 +129,16 @@ impl Program {
         Ok(self.xdp()?.fd()?.try_clone()?)
     }
 
-    /// What the kernel says about the programs that packets meet.
+    /// What the kernel says about the programs that packets meet, those that they may meet first at the front.
     ///
     /// # Errors
     /// When the kernel does not say.
-    pub fn infos(&self) -> Result<[ProgramInfo; 3]> {
+    pub fn infos(&self) -> Result<Vec<ProgramInfo>> {
         let info = |name| -> Result<ProgramInfo> {
             let program: &Xdp = self.ebpf.program(name).context("no such program")?.try_into()?;
             Ok(program.info()?)
         };
-        Ok([info(program::ENTRY)?, info(program::ANY)?, info(program::NO_CONNECTION)?])
+        program::ENTRIES.into_iter().chain([program::ANY, program::NO_CONNECTION]).map(info).collect()
     }
 
     /// The kernel's number of a map.
@@ -151,7 +157,7 @@ impl Program {
     /// # Errors
     /// When the driver refuses.
     pub fn attach(&mut self, ifindex: u32) -> Result<()> {
-        programs::entry(&mut self.ebpf)?.attach_to_if_index(ifindex, XdpMode::Driver)?;
+        programs::entry(&mut self.ebpf, self.methods)?.attach_to_if_index(ifindex, XdpMode::Driver)?;
         Ok(())
     }
 
@@ -160,6 +166,7 @@ impl Program {
     /// # Errors
     /// When a map cannot be written.
     pub fn clear(&mut self) -> Result<()> {
+        self.methods = Methods::ALL;
         self.empty::<ServiceKey, Service>(map::SERVICES)?;
         self.empty::<RealKey, u32>(map::REAL_KEYS)?;
         self.clear_flows()?;
@@ -419,7 +426,7 @@ impl Program {
     }
 
     fn xdp(&self) -> Result<&Xdp> {
-        Ok(self.ebpf.program(program::ENTRY).context("no such program")?.try_into()?)
+        Ok(self.ebpf.program(program::entry(self.methods)).context("no such program")?.try_into()?)
     }
 
     fn empty<K: Pod, V: Pod>(&mut self, name: &str) -> Result<()> {

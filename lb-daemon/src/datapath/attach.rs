@@ -64,6 +64,24 @@ pub(super) fn attach_all(
     Ok(done)
 }
 
+/// Puts the program in the place of the one that runs on each of `interfaces`. One that was removed meanwhile has none.
+///
+/// # Errors
+/// At the first interface that does not take it.
+pub(super) fn replace_all(
+    program: &mut Xdp,
+    pins: &Pins,
+    interfaces: &BTreeMap<String, u32>,
+) -> Result<(), Error> {
+    for (interface, &ifindex) in interfaces {
+        let path = pins.link(interface);
+        if syscall::link_ifindex(&path).is_ok_and(|attached_to| attached_to == ifindex) {
+            replace(program, &path).map_err(|error| not_replaced(interface, &error))?;
+        }
+    }
+    Ok(())
+}
+
 fn attach(
     program: &mut Xdp,
     pins: &Pins,
@@ -73,9 +91,7 @@ fn attach(
 ) -> Result<(), Error> {
     let path = pins.link(interface);
     if is_linked(&path, interface, ifindex, &mut done.notices)? {
-        replace(program, &path).map_err(|error| {
-            Error::Setup(format!("the program on {interface} cannot be replaced: {}", one_line(&error)))
-        })?;
+        replace(program, &path).map_err(|error| not_replaced(interface, &error))?;
     } else {
         let link = attach_anew(program, interface, ifindex, &mut done.notices)?;
         link.pin(&path)
@@ -109,6 +125,10 @@ fn replace(program: &mut Xdp, path: &Path) -> Result<(), ProgramError> {
     // The pin holds the link; ours may be closed.
     drop(program.take_link(id)?);
     Ok(())
+}
+
+fn not_replaced(interface: &str, error: &ProgramError) -> Error {
+    Error::Setup(format!("the program on {interface} cannot be replaced: {}", one_line(error)))
 }
 
 /// Attaches natively, or generically where the driver cannot.

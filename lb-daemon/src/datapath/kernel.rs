@@ -7,6 +7,7 @@ use lb_common::{Counter, RealCounters, Reason, ServiceKey};
 
 use super::{
     Datapath, Error, FlowTable, Op, attach,
+    entry::Entry,
     flow_table::KernelFlowTable,
     load,
     maps::Maps,
@@ -43,6 +44,7 @@ pub fn require_privileges() -> Result<(), Error> {
 pub struct KernelDatapath {
     maps: Maps,
     flow_table: Arc<KernelFlowTable>,
+    entry: Entry,
     modes: BTreeMap<String, &'static str>,
     limits: Limits,
     _log: Option<ProgramLog>,
@@ -87,14 +89,13 @@ impl KernelDatapath {
         let maps = Maps::take(&mut ebpf, pins)?;
         let clock = programs::clock(&mut ebpf).map_err(|error| Error::Setup(error.to_string()))?;
         let flow_table = Arc::new(KernelFlowTable::open(pins, clock)?);
-        let entry = programs::entry(&mut ebpf).map_err(|error| Error::Setup(error.to_string()))?;
-        let attached = attach::attach_all(entry, pins, interfaces)?;
+        let (entry, attached) = Entry::attach(ebpf, pins, interfaces)?;
         notices.extend(attached.notices);
         for folder in pins.remove_other_layouts()? {
             notices.push(format!("removed the maps of another version in {}", folder.display()));
         }
         let limits = maps.limits()?;
-        Ok((Self { maps, flow_table, modes: attached.modes, limits, _log: log }, notices))
+        Ok((Self { maps, flow_table, entry, modes: attached.modes, limits, _log: log }, notices))
     }
 
     /// The sizes that the maps have: those of pinned maps where they differ from the settings.
@@ -105,11 +106,14 @@ impl KernelDatapath {
 
 impl Datapath for KernelDatapath {
     fn installed(&self) -> Result<Tables, Error> {
-        self.maps.tables()
+        self.maps.tables(self.entry.methods())
     }
 
     fn apply(&mut self, op: &Op) -> Result<(), Error> {
-        self.maps.apply(op)
+        match op {
+            Op::UseMethods(methods) => self.entry.use_methods(*methods),
+            op => self.maps.apply(op),
+        }
     }
 
     fn position(&self, key: &ServiceKey) -> Result<Option<u64>, Error> {

@@ -7,8 +7,8 @@ use aya::{
     maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuValues},
 };
 use lb_common::{
-    AddressFilter, Counter, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason, Ring, RouterRole,
-    RouterState, Scheduler, Service, ServiceKey, flow_table::bucket_capacity, map,
+    AddressFilter, Counter, Methods, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason, Ring,
+    RouterRole, RouterState, Scheduler, Service, ServiceKey, flow_table::bucket_capacity, map,
 };
 
 use super::{Error, Op, filter::Filter, owner_change, pins::Pins};
@@ -86,8 +86,8 @@ impl Maps {
         })
     }
 
-    /// Everything that the daemon writes, read back.
-    pub(super) fn tables(&self) -> Result<Tables, Error> {
+    /// Everything that the daemon writes, read back; `methods` the program has.
+    pub(super) fn tables(&self, methods: Methods) -> Result<Tables, Error> {
         let mut services = BTreeMap::new();
         for entry in self.services.iter() {
             let (key, service) = entry.map_err(failed(map::SERVICES, "reading"))?;
@@ -104,6 +104,7 @@ impl Maps {
                 .into_keys()
                 .map(Into::into)
                 .collect::<BTreeSet<_>>(),
+            methods,
         })
     }
 
@@ -151,6 +152,8 @@ impl Maps {
             Op::AddLocal(address) => set(self.locals.insert(address.octets(), 1, 0), map::LOCALS),
             Op::RemoveLocal(address) => removed(self.locals.remove(&address.octets()), map::LOCALS),
             Op::SetRole(role) => set(self.router.set(0, RouterState::new(*role), 0), map::ROUTER),
+            // That is the program, and no map of it.
+            Op::UseMethods(_) => Ok(()),
         }
     }
 

@@ -158,6 +158,7 @@ impl State {
             Op::AddLocal(address) => drop(tables.locals.insert(*address)),
             Op::RemoveLocal(address) => drop(tables.locals.remove(address)),
             Op::SetRole(role) => tables.role = *role,
+            Op::UseMethods(methods) => tables.methods = *methods,
         }
         self.applied.push(op.clone());
         Ok(())

@@ -7,16 +7,17 @@ use aya::{
     maps::ProgramArray,
     programs::{ProgramError, Xdp},
 };
-use lb_common::{map, program, tail};
+use lb_common::{Methods, map, program, tail};
 
 use super::verifier;
 
-/// Has the verifier load every program, and makes the jump from the one that is attached to the other.
+/// Has the verifier load every program, and makes the jumps from those that are attached to the others.
 ///
 /// # Errors
 /// The kernel's refusal.
 pub fn load(ebpf: &mut Ebpf) -> Result<(), EbpfError> {
-    for name in [program::NO_CONNECTION, program::ANY, program::CLOCK, program::ENTRY] {
+    let others = [program::NO_CONNECTION, program::ANY, program::CLOCK];
+    for name in others.into_iter().chain(program::ENTRIES) {
         verifier::load(named(ebpf, name)?)?;
     }
     for (slot, name) in [(tail::NO_CONNECTION, program::NO_CONNECTION), (tail::ANY, program::ANY)] {
@@ -28,12 +29,12 @@ pub fn load(ebpf: &mut Ebpf) -> Result<(), EbpfError> {
     Ok(())
 }
 
-/// The program that is attached to interfaces.
+/// The program that is attached to interfaces where these forwarding methods are in use.
 ///
 /// # Errors
 /// When the object holds no such program: it was built wrong.
-pub fn entry(ebpf: &mut Ebpf) -> Result<&mut Xdp, ProgramError> {
-    named(ebpf, program::ENTRY)
+pub fn entry(ebpf: &mut Ebpf, methods: Methods) -> Result<&mut Xdp, ProgramError> {
+    named(ebpf, program::entry(methods))
 }
 
 /// The program that tells the time.

@@ -8,9 +8,6 @@ use super::{
     stats::{Figure, sides},
 };
 
-/// More inserts than the LRU hash has room for.
-const FULL: u32 = 1 << 17;
-
 /// An operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -23,6 +20,8 @@ pub enum Floor {
     Lru,
     /// One insert of a new key into a full LRU hash of 65,536.
     LruInsert,
+    /// The same where it has as many as the flow table of the default configuration.
+    LruInsert1Mi,
     /// One look-up in a hash with 65,536 keys, at random.
     Hash64Ki,
     /// The same with 524,288 keys.
@@ -33,8 +32,16 @@ pub enum Floor {
 
 impl Floor {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Array, Self::Hash, Self::Lru, Self::LruInsert, Self::Hash64Ki, Self::Hash512Ki, Self::Empty];
+    pub const ALL: [Self; 8] = [
+        Self::Array,
+        Self::Hash,
+        Self::Lru,
+        Self::LruInsert,
+        Self::LruInsert1Mi,
+        Self::Hash64Ki,
+        Self::Hash512Ki,
+        Self::Empty,
+    ];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -43,6 +50,7 @@ impl Floor {
             Self::Hash => "hash look-up",
             Self::Lru => "LRU look-up",
             Self::LruInsert => "LRU insert",
+            Self::LruInsert1Mi => "LRU insert, 1 Mi keys",
             Self::Hash64Ki => "hash look-up, 64 Ki keys at random",
             Self::Hash512Ki => "hash look-up, 512 Ki keys at random",
             Self::Empty => "empty program",
@@ -54,19 +62,13 @@ impl Floor {
     /// # Errors
     /// When an operation fails, or the kernel refuses.
     pub fn measure(self, effort: Effort) -> Result<Figure> {
-        let mut harness = Harness::load()?;
+        let keys = if self == Self::LruInsert1Mi { 1 << 20 } else { 1 << 16 };
+        let mut harness = Harness::load_with(keys)?;
         match self {
             Self::Array => eight(&mut harness, "array", None, 256, effort),
             Self::Hash => eight(&mut harness, "hash", Some("hash_fill"), 32, effort),
             Self::Lru => eight(&mut harness, "lru", Some("lru_fill"), 128, effort),
-            Self::LruInsert => {
-                // More keys than are inserted in all, so that each is new.
-                let mut run = Run { order: IN_TURN, ..run(1 << 30) };
-                harness.test(&harness.floor("lru_insert")?)?;
-                harness.run(run, FULL)?;
-                run.first = FULL.into();
-                net(&mut harness, run, effort)
-            }
+            Self::LruInsert | Self::LruInsert1Mi => insert(&mut harness, keys, effort),
             Self::Hash64Ki => random(&mut harness, 1 << 16, effort),
             Self::Hash512Ki => random(&mut harness, 1 << 19, effort),
             Self::Empty => {
@@ -103,7 +105,8 @@ impl Beside {
         let keys = match floor {
             Floor::Hash64Ki => 1 << 16,
             Floor::Hash512Ki => 1 << 19,
-            Floor::Array | Floor::Hash | Floor::Lru | Floor::LruInsert | Floor::Empty => return Ok(None),
+            Floor::Array | Floor::Hash | Floor::Lru | Floor::Empty => return Ok(None),
+            Floor::LruInsert | Floor::LruInsert1Mi => return Ok(None),
         };
         let mut harness = Harness::load()?;
         Ok(Some(Self { run: keys_at_random(&mut harness, keys)?, harness, runs: Vec::new() }))
@@ -141,6 +144,17 @@ fn eight(
     harness.compare_with(&harness.floor(&format!("{name}_1"))?)?;
     harness.test(&harness.floor(&format!("{name}_8"))?)?;
     Ok(net(harness, run(clients), effort)?.of_one(7.0))
+}
+
+/// An insert into an LRU hash of so many keys, which is full.
+fn insert(harness: &mut Harness, keys: u32, effort: Effort) -> Result<Figure> {
+    let full = 2 * keys;
+    // More keys than are inserted in all, so that each is new.
+    let mut run = Run { order: IN_TURN, ..run(1 << 30) };
+    harness.test(&harness.floor("lru_insert")?)?;
+    harness.run(run, full)?;
+    run.first = full.into();
+    net(harness, run, effort)
 }
 
 /// A look-up of one of so many keys.

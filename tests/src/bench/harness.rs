@@ -86,7 +86,15 @@ impl Harness {
     /// # Errors
     /// When the kernel refuses.
     pub fn load() -> Result<Self> {
-        let mut ebpf = EbpfLoader::new().load(OBJECT)?;
+        Self::load_with(1 << 16)
+    }
+
+    /// The same with room for so many keys in the LRU hash that is inserted into.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(lru: u32) -> Result<Self> {
+        let mut ebpf = EbpfLoader::new().map_max_entries("FLOOR_LRU_FULL", lru).load(OBJECT)?;
         let names: Vec<String> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
         for name in names {
             let program: &mut Xdp = ebpf.program_mut(&name).context("no such program")?.try_into()?;

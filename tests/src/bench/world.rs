@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::{Context as _, Result, bail};
 use lb_common::{
-    IPPROTO_TCP, IPPROTO_UDP, Method, Real, RealKey, RealState, Reason, RouterRole, Scheduler, Service,
-    ServiceKey,
+    IPPROTO_TCP, IPPROTO_UDP, Method, Methods, Real, RealKey, RealState, Reason, RouterRole, Scheduler,
+    Service, ServiceKey,
 };
 
 use super::harness::{FRAME_WORDS, Harness, IN_TURN, RANDOM, Run};
@@ -71,6 +71,8 @@ impl World {
             flows: kind.table,
         };
         let mut program = Program::load_with(sizes, 0)?;
+        // As the daemon has it for such a configuration.
+        program.use_methods(Methods::NONE.with(kind.method));
         program.set_role(RouterRole::Active)?;
         for service in 0..kind.services {
             let virtual_address = Ipv4Addr::from(VIP + service).octets();

@@ -14,6 +14,7 @@ use aya::{
     programs::{ProgramInfo, Xdp, XdpMode},
 };
 use lb_common::{
+    Methods,
     flow_table::{HashKey, bucket_count},
     program,
 };
@@ -37,7 +38,7 @@ fn main() -> Result<()> {
     globals.set(&mut loader);
     let mut ebpf = loader.override_global(LOG_LEVEL, &0u8, false).load(&object)?;
     programs::load(&mut ebpf).context("the kernel refuses a program")?;
-    let program = programs::entry(&mut ebpf)?;
+    let program = programs::entry(&mut ebpf, Methods::ALL)?;
     let info = program.info()?;
     attach_natively(program)?;
     let report = json!({
@@ -84,9 +85,10 @@ fn describe_translated(ebpf: &Ebpf) -> Result<Vec<Value>> {
         let program = ebpf.program(name).with_context(|| format!("no program {name}"))?;
         let functions = translated::functions(program.fd()?.as_fd(), &symbols)
             .with_context(|| format!("program {name}"))?;
-        Ok(json!({ "program": name, "functions": functions }))
+        let is_met_first = program::ENTRIES.contains(&name);
+        Ok(json!({ "program": name, "met_first": is_met_first, "functions": functions }))
     };
-    [program::ENTRY, program::ANY, program::NO_CONNECTION].into_iter().map(describe).collect()
+    program::ENTRIES.into_iter().chain([program::ANY, program::NO_CONNECTION]).map(describe).collect()
 }
 
 fn describe_maps(ebpf: &Ebpf) -> Result<Vec<Value>> {

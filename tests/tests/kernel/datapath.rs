@@ -6,6 +6,7 @@ mod counters;
 mod direct;
 mod flows;
 mod garbage;
+mod methods;
 mod nat;
 mod object;
 mod overflow;
