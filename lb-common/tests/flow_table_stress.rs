@@ -113,7 +113,7 @@ impl Table {
 
     fn remove(&self, client: Client) {
         if let Some(Found { bucket, way, meta, .. }) = self.find(client) {
-            bucket.exchange(way, meta, Meta::FREE);
+            bucket.exchange(way, meta, meta.freed());
         }
     }
 
@@ -122,7 +122,7 @@ impl Table {
         for bucket in self.buckets() {
             for (way, _, meta) in bucket.entries() {
                 if meta.state() == ConnState::Close {
-                    bucket.exchange(way, meta, Meta::FREE);
+                    bucket.exchange(way, meta, meta.freed());
                 }
             }
         }

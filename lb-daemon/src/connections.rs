@@ -47,7 +47,7 @@ pub fn survey(table: &dyn FlowTable, clock: &Clock) -> Survey {
                 if let Some(counts) = counts.get_mut(usize::from(key.real())) {
                     if meta.state().is_active() { counts.active += 1 } else { counts.inactive += 1 }
                 }
-            } else if bucket.exchange(way, meta, Meta::FREE) {
+            } else if bucket.exchange(way, meta, meta.freed()) {
                 // One that has changed since lives again.
                 forgotten += 1;
             }

@@ -268,7 +268,7 @@ impl Connection {
     #[inline(always)]
     pub(crate) fn remove(&self) {
         // Where it has changed meanwhile, it lives.
-        self.bucket.exchange(self.way, self.meta, Meta::FREE);
+        self.bucket.exchange(self.way, self.meta, self.meta.freed());
         self.mark();
     }
 

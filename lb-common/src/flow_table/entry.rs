@@ -15,7 +15,11 @@ pub struct Key(u64);
 
 /// The second word: everything that changes. From the lowest bit: when it was used last (24), [`ConnState`] (4),
 /// whether it is UDP (1), whether it was confirmed (1), [`Phase`] (2), generation of the real server (16), index of the
-/// last hop (15), whether the peer used the connection last (1). All zero in a free entry.
+/// last hop (15), whether the peer used the connection last (1). All zero in an entry that was never used; one that is free again
+/// keeps the time.
+///
+/// An entry never says the same twice for two connections: its time does not go back, and goes on when it gets another connection. So
+/// an exchange, which compares all but the key, tells them apart.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Meta(u64);
@@ -103,7 +107,7 @@ impl Key {
 }
 
 impl Meta {
-    /// A free entry.
+    /// An entry that was never used.
     pub const FREE: Self = Self(0);
 
     /// The rest of a new connection, not yet in any phase.
@@ -146,6 +150,30 @@ impl Meta {
             2 => Phase::Pending,
             _ => Phase::Live,
         }
+    }
+
+    /// What is left where the connection is forgotten.
+    #[inline(always)]
+    pub const fn freed(self) -> Self {
+        Self(self.0 & Stamp::MASK as u64)
+    }
+
+    /// The same in the entry that said `old` of another connection, or was free: later than that one.
+    #[inline(always)]
+    pub const fn in_place_of(self, old: Self) -> Self {
+        self.at(self.seen().after(old.seen()))
+    }
+
+    /// The same at another time.
+    #[inline(always)]
+    const fn at(self, seen: Stamp) -> Self {
+        Self(self.0 & !(Stamp::MASK as u64) | seen.number() as u64)
+    }
+
+    /// Whether it is nobody's.
+    #[inline(always)]
+    pub const fn is_free(self) -> bool {
+        self.0 & PHASE == 0
     }
 
     /// Whether it is a connection.
@@ -214,21 +242,19 @@ impl Meta {
     /// The same after another packet at `now`, which leaves the connection in `state`.
     #[inline(always)]
     pub const fn used(self, state: ConnState, now: Stamp) -> Self {
-        let kept = self.0 & !(STATE | Stamp::MASK as u64 | PEERS);
-        Self(kept | CONFIRMED | (state as u64) << STATE_SHIFT | now.number() as u64)
-    }
-
-    /// The same, used one unit of [`Stamp`] later.
-    #[inline(always)]
-    pub const fn a_unit_later(self) -> Self {
-        let later = Stamp::new(self.seen().number() + 1);
-        Self(self.0 & !(Stamp::MASK as u64) | later.number() as u64)
+        Self(self.0 & !STATE | (state as u64) << STATE_SHIFT).seen_at(now)
     }
 
     /// The same after another packet at `now` that changes nothing else.
     #[inline(always)]
     pub const fn seen_at(self, now: Stamp) -> Self {
-        Self(self.0 & !(Stamp::MASK as u64 | PEERS) | CONFIRMED | now.number() as u64)
+        Self(self.0 & !PEERS | CONFIRMED).at(now.not_before(self.seen()))
+    }
+
+    /// The same, but not before `seen`.
+    #[inline(always)]
+    pub const fn not_before(self, seen: Stamp) -> Self {
+        self.at(self.seen().not_before(seen))
     }
 
     /// The same with another last hop, as a packet here leaves it.
@@ -277,8 +303,14 @@ mod tests {
                 assert_eq!((used.state(), used.seen(), used.hop()), (ConnState::TimeWait, Stamp::new(5), 3));
                 assert_eq!(meta.seen_at(Stamp::new(5)), meta.used(state, Stamp::new(5)));
                 assert!(used.is_live() && used.is_confirmed() && used.is_of(protocol));
-                let later = meta.a_unit_later();
-                assert_eq!((later.seen(), later.used(state, seen)), (Stamp::new(0), meta.used(state, seen)));
+                assert_eq!(used.used(used.state(), Stamp::new(4)), used, "time does not go back");
+                assert_eq!(used.not_before(Stamp::new(6)), used.seen_at(Stamp::new(6)));
+                assert_eq!(used.not_before(Stamp::new(4)), used);
+                let long_after = Stamp::new(5 + 3 * Stamp::AHEAD);
+                assert_eq!(used.seen_at(long_after).not_before(used.seen()).seen(), long_after);
+                let next = meta.in_place_of(used);
+                assert_eq!((next.seen(), next.used(state, seen).seen()), (Stamp::new(6), Stamp::new(6)));
+                assert!(used.freed().is_free() && used.freed().seen() == used.seen());
                 assert_eq!(used.generation(), 0xffff);
                 let peers = used.of_peer();
                 assert!(peers.is_peers() && !used.is_peers() && peers.hop() == 3 && peers.is_live());
@@ -290,11 +322,10 @@ mod tests {
     }
 
     #[test]
-    fn only_zero_is_free() {
-        assert_eq!(Meta::FREE.phase(), Phase::Free);
+    fn what_is_in_no_other_phase_is_free() {
         for phase in [Phase::Free, Phase::Claimed, Phase::Pending, Phase::Live] {
             assert_eq!(Meta::FREE.in_phase(phase).phase(), phase);
-            assert_eq!(Meta::FREE.in_phase(phase) == Meta::FREE, phase == Phase::Free);
+            assert_eq!(Meta::FREE.in_phase(phase).is_free(), phase == Phase::Free);
         }
     }
 }

@@ -15,8 +15,8 @@
 //! become live, or the other is live already, and the lower one gives way.
 //!
 //! An exchange does not compare the key. Whoever has found a live entry and then exchanges it must not meet another
-//! connection that says just the same: a new one is made to differ from the one whose place it takes. Not told apart are the first
-//! and the third connection of an entry that is given up twice within one unit of time, between a look and an exchange.
+//! connection that says just the same: a new one is later than whatever stood in its place, also where that was free again
+//! ([`Meta::in_place_of`]).
 
 use super::{
     access::{Bucket, WAYS},
@@ -79,8 +79,8 @@ pub fn insert<B: Bucket>(
         return Ok(());
     }
     // Pending still, or claimed by a rival's hand.
-    if !bucket.exchange(way, pending, Meta::FREE) {
-        bucket.exchange(way, meta.in_phase(Phase::Claimed), Meta::FREE);
+    if !bucket.exchange(way, pending, meta.freed()) {
+        bucket.exchange(way, meta.in_phase(Phase::Claimed), meta.freed());
     }
     Err(Refusal::Rival)
 }
@@ -94,20 +94,12 @@ fn claim<B: Bucket>(
 ) -> Result<(usize, Meta), Refusal> {
     for _ in 0..CHOICES {
         let (place, old) = choose(buckets, give_up).ok_or(Refusal::Full)?;
-        let meta = unlike(meta, old);
+        let meta = meta.in_place_of(old);
         if bucket_of(buckets, place).exchange(place % WAYS, old, meta.in_phase(Phase::Claimed)) {
             return Ok((place, meta));
         }
     }
     Err(Refusal::Rival)
-}
-
-/// `meta`, made different from what the connection said whose entry is taken, if need be by one unit of its time. A
-/// processor that has found that connection, and is about to note its packet, would take the new one for it: an exchange
-/// compares all but the key.
-#[inline(always)]
-fn unlike(meta: Meta, old: Meta) -> Meta {
-    if meta.in_phase(Phase::Live) == old { meta.a_unit_later() } else { meta }
 }
 
 /// The entry to be claimed, as it was read.
@@ -124,8 +116,9 @@ fn choose<B: Bucket>(buckets: [B; 2], give_up: &impl Fn() -> Option<(usize, Meta
 #[inline(always)]
 fn free<B: Bucket>(bucket: B, from: usize, to: usize) -> Option<(usize, Meta)> {
     for way in from..to {
-        if bucket.meta(way) == Meta::FREE {
-            return Some((way, Meta::FREE));
+        let meta = bucket.meta(way);
+        if meta.is_free() {
+            return Some((way, meta));
         }
     }
     None
@@ -190,7 +183,7 @@ fn gives_way<B: Bucket>(
         (Standing::Rival, Phase::Live) => return false,
         (Standing::Rival | Standing::Spent, Phase::Pending) if !higher => return false,
         (Standing::Rival | Standing::Spent, Phase::Pending) => meta.in_phase(Phase::Claimed),
-        (Standing::Spent, _) | (Standing::Rival, _) => Meta::FREE,
+        (Standing::Spent, _) | (Standing::Rival, _) => meta.freed(),
     };
     // Where it has changed, it has been given back, or has become live.
     bucket.exchange(way, meta, after) || !bucket.meta(way).is_live()

@@ -28,6 +28,10 @@ impl Stamp {
     /// Largest stamp.
     pub const MASK: u32 = (1 << Self::BITS) - 1;
 
+    /// How far the stamp of an entry may run ahead of the time: eight seconds at 1000 Hz. What is later by more is long ago, and
+    /// the range has come round since.
+    pub const AHEAD: u32 = 256;
+
     /// The stamp in the lower bits of `n`.
     #[inline(always)]
     pub const fn new(n: u32) -> Self {
@@ -51,6 +55,24 @@ impl Stamp {
     #[inline(always)]
     pub const fn is_within(self, units: u32, earlier: Self) -> bool {
         self.0.wrapping_sub(earlier.0).wrapping_sub(units) & (Self::MASK / 2 + 1) != 0
+    }
+
+    /// This, or `other` where that is later, by less than [`AHEAD`](Self::AHEAD).
+    #[inline(always)]
+    pub const fn not_before(self, other: Self) -> Self {
+        if self.lag(other) < Self::AHEAD { other } else { self }
+    }
+
+    /// This, or the next after `other` where this is not later than `other`, by less than [`AHEAD`](Self::AHEAD).
+    #[inline(always)]
+    pub const fn after(self, other: Self) -> Self {
+        if self.lag(other) < Self::AHEAD { Self::new(other.0 + 1) } else { self }
+    }
+
+    /// Units from this to `other`, modulo the range.
+    #[inline(always)]
+    const fn lag(self, other: Self) -> u32 {
+        other.0.wrapping_sub(self.0) & Self::MASK
     }
 
     /// Units from `earlier` to this. Zero where `earlier` is later by up to half of the range: the clocks of two
@@ -135,6 +157,21 @@ mod tests {
         assert_eq!(Stamp::new(3).since(Stamp::new(Stamp::MASK)), 4);
         assert_eq!(Stamp::new(3).since(Stamp::new(4)), 0);
         assert_eq!(Stamp::of_jiffies(32 * 7 + 31), Stamp::new(7));
+    }
+
+    #[test]
+    fn a_stamp_never_goes_back() {
+        for now in [0, 1000, Stamp::MASK] {
+            let at = |step: u32| Stamp::new(now.wrapping_add(step));
+            let earlier = Stamp::new(now.wrapping_sub(1));
+            assert_eq!((at(0).not_before(earlier), at(0).after(earlier)), (at(0), at(0)));
+            assert_eq!((at(0).not_before(at(0)), at(0).after(at(0))), (at(0), at(1)));
+            let last = Stamp::AHEAD - 1;
+            assert_eq!((at(0).not_before(at(last)), at(0).after(at(last))), (at(last), at(last + 1)));
+            // Days ago.
+            let old = at(Stamp::AHEAD);
+            assert_eq!((at(0).not_before(old), at(0).after(old)), (at(0), at(0)));
+        }
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 
-use lb_common::flow_table::{Bucket, Key, Meta, Phase};
+use lb_common::flow_table::{Bucket, Key, Meta, Phase, Stamp};
 
-use crate::{machine::Request, processor::Probe};
+use crate::{machine::Request, processor::Probe, tasks::START};
 
 /// A rule that is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(crate) enum Fault {
     BlindTouch,
     /// A maker that gives way leaves its entry as it is.
     NoGivingBack,
+    /// A new connection is no later than the one whose entry it gets: all are of the unit in which everything begins.
+    TimeStands,
     /// A key is not read again after what belongs to it.
     KeyOnce,
 }
@@ -55,6 +57,11 @@ impl<'a> Faulty<'a> {
     fn replace(self, way: usize, new: Meta) -> bool {
         self.probe.ask(Request::Exchange(self.probe.place(way), None, new.word())) != 0
     }
+}
+
+/// The same at the time when everything begins.
+fn at_the_start(meta: Meta) -> Meta {
+    Meta::from_word(meta.word() & !u64::from(Stamp::MASK) | u64::from(START))
 }
 
 impl Bucket for Faulty<'_> {
@@ -95,6 +102,10 @@ impl Bucket for Faulty<'_> {
                 true
             }
             (Fault::NoGivingBack, (Pending | Claimed, Free)) => true,
+            (Fault::TimeStands, (Free | Live, Claimed)) => self.probe.exchange(way, old, at_the_start(new)),
+            (Fault::TimeStands, (Claimed | Pending, _)) => {
+                self.probe.exchange(way, at_the_start(old), at_the_start(new))
+            }
             (Fault::BlindClaim, (Free | Live, Claimed))
             | (Fault::BlindRemoval, (Live, Free))
             | (Fault::BlindTouch, (Live, Live)) => self.replace(way, new),

@@ -43,6 +43,8 @@ pub(crate) struct Task {
     pub(crate) name: &'static str,
     /// Whether it has a packet to send on.
     pub(crate) is_packet: bool,
+    /// Whether it may remove a connection of its client whatever its state.
+    pub(crate) removes: bool,
     /// Whom it works for.
     pub(crate) client: Option<Client>,
     /// The real server that a new connection gets.

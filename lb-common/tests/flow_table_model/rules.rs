@@ -42,7 +42,8 @@ pub(crate) fn of_change(
         (Phase::Live, Phase::Live) => hold(is_its_client, CONFUSED),
         (Phase::Live, Phase::Claimed) => hold(rank(old, &timeouts(), task.now) > Rank::PROTECTED, PUSHED_OUT),
         (Phase::Live, Phase::Free) => {
-            hold(!is_alive(old, task.now) || is_its_client && may_reuse(old), REMOVED)
+            let may_remove = task.removes || may_reuse(old);
+            hold(!is_alive(old, task.now) || is_its_client && may_remove, REMOVED)
         }
         _ => Err(STEP),
     }

@@ -59,7 +59,7 @@ pub(crate) fn syn(buckets: [Faulty<'_>; 2], task: &Task) -> Outcome {
             touch(&found, task.now, |state| state);
             return Outcome::To(found.key);
         }
-        found.bucket.exchange(found.way, found.meta, Meta::FREE);
+        found.bucket.exchange(found.way, found.meta, found.meta.freed());
     }
     let key = Key::new(client, task.real);
     let is_taken = |other: Key, meta: Meta| {
@@ -107,6 +107,17 @@ pub(crate) fn passing(buckets: [Faulty<'_>; 2], task: &Task) -> Outcome {
     }
 }
 
+/// A packet that ends its connection here, as a SYN does whose real server is down.
+pub(crate) fn removal(buckets: [Faulty<'_>; 2], task: &Task) -> Outcome {
+    match lookup(buckets, task.client.unwrap(), task) {
+        Some(found) => {
+            found.bucket.exchange(found.way, found.meta, found.meta.freed());
+            Outcome::To(found.key)
+        }
+        None => Outcome::Unknown,
+    }
+}
+
 /// The daemon forgets what is due.
 pub(crate) fn survey(buckets: [Faulty<'_>; 2], task: &Task) -> Outcome {
     for bucket in buckets {
@@ -118,7 +129,7 @@ pub(crate) fn survey(buckets: [Faulty<'_>; 2], task: &Task) -> Outcome {
             let _ = bucket.key(way);
             // As `Shared::entries` reads, which is not generic.
             if bucket.meta(way) == meta && !is_alive(meta, task.now) {
-                bucket.exchange(way, meta, Meta::FREE);
+                bucket.exchange(way, meta, meta.freed());
             }
         }
     }

@@ -8,7 +8,7 @@ use lb_common::{
 use crate::{
     explore::World,
     processor::{Code, Outcome, Task},
-    tasks::{GENERATION, START, first, packet, passing, survey, syn, timeouts},
+    tasks::{GENERATION, START, first, packet, passing, removal, survey, syn, timeouts},
 };
 
 /// A client.
@@ -166,6 +166,16 @@ pub(crate) fn handed_on_twice() -> World {
     }
 }
 
+/// A half-open connection is removed while its client confirms it, and another one gets its entry within the same unit of time.
+pub(crate) fn removed_and_handed_on() -> World {
+    World {
+        name: "removed and handed on",
+        entries: vec![live(LOW, X, 1, ConnState::SynRecv, 0)],
+        tasks: vec![removes("removal", X, 0), makes("second", Z, 1, 0), confirms("owner", X, 0)],
+        end: |_, keys| keys.len() <= 1,
+    }
+}
+
 /// The daemon forgets a connection that is due, which a processor with a slower clock still uses.
 pub(crate) fn expired_and_used() -> World {
     let due = timeouts().0[ConnState::SynRecv as usize];
@@ -237,10 +247,16 @@ fn resets(name: &'static str, client: Client, now: u32) -> Task {
 }
 
 fn sends(name: &'static str, client: Client, real: u16, now: u32, code: Code) -> Task {
-    Task { name, is_packet: true, client: Some(client), real, now: Stamp::new(START + now), code }
+    let now = Stamp::new(START + now);
+    Task { name, is_packet: true, removes: false, client: Some(client), real, now, code }
+}
+
+/// A SYN whose real server is down, before it is given another one.
+fn removes(name: &'static str, client: Client, now: u32) -> Task {
+    Task { removes: true, ..sends(name, client, 1, now, removal) }
 }
 
 fn surveys(now: u32) -> Task {
     let now = Stamp::new(START + now);
-    Task { name: "daemon", is_packet: false, client: None, real: 0, now, code: survey }
+    Task { name: "daemon", is_packet: false, removes: false, client: None, real: 0, now, code: survey }
 }

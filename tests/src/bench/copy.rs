@@ -130,7 +130,7 @@ fn play(table: &dyn FlowTable, burst: u32, open: &mut VecDeque<Vec<(u32, usize)>
         for (index, way) in places {
             let Some(bucket) = table.buckets().get(*index as usize) else { continue };
             let meta = bucket.meta(*way);
-            bucket.exchange(*way, meta, state.map_or(Meta::FREE, |state| meta.used(state, now)));
+            bucket.exchange(*way, meta, state.map_or(meta.freed(), |state| meta.used(state, now)));
             mark(table, *index);
         }
     };
@@ -164,11 +164,11 @@ fn enter(table: &dyn FlowTable, number: u32, meta: Meta) -> Result<Option<(u32, 
     let key = Key::new(client, u16::try_from(number % (SERVICES * REALS))?);
     let free = [first, second].into_iter().find_map(|index| {
         let bucket = buckets.get(index as usize)?;
-        (0..WAYS).find(|way| bucket.meta(*way) == Meta::FREE).map(|way| (index, bucket, way))
+        (0..WAYS).find(|way| bucket.meta(*way).is_free()).map(|way| (index, bucket, way))
     });
     let Some((index, bucket, way)) = free else { return Ok(None) };
     bucket.store_key(way, key);
-    bucket.exchange(way, Meta::FREE, meta);
+    bucket.exchange(way, bucket.meta(way), meta);
     Ok(Some((index, way)))
 }
 

@@ -124,7 +124,7 @@ impl<'a> Apply<'a> {
                 return Some(Err(Refusal::UsedHere));
             }
             let is_it = entry.key == key && entry.meta.is_of_generation(meta.generation().into());
-            let after = if is_it { self.later(entry.meta, meta) } else { Meta::FREE };
+            let after = if is_it { self.later(entry.meta, meta) } else { entry.meta.freed() };
             let (bucket, way) = (buckets.of(entry.place)?, entry.place % WAYS);
             if !bucket.exchange(way, entry.meta, after) {
                 return None;
@@ -147,7 +147,7 @@ impl<'a> Apply<'a> {
     fn remove(&self, buckets: &Buckets<'_>, client: Client, server: &Server) -> Result<(), Refusal> {
         let entries = self.entries(buckets, client, server.protocol);
         let Some(entry) = entries.into_iter().find(|entry| entry.server == *server) else { return Ok(()) };
-        let gone = |bucket: &&Shared| bucket.exchange(entry.place % WAYS, entry.meta, Meta::FREE);
+        let gone = |bucket: &&Shared| bucket.exchange(entry.place % WAYS, entry.meta, entry.meta.freed());
         let is_peers = entry.meta.is_peers();
         // One that has changed has been used here.
         if is_peers && buckets.of(entry.place).filter(gone).is_some() {
@@ -172,7 +172,7 @@ impl<'a> Apply<'a> {
         // Of two numbers for the way back, one that is known.
         let told = if told.hop() == 0 { told.with_hop(here.hop()).of_peer() } else { told };
         if now.since(here.seen()) >= now.since(told.seen()) {
-            told.in_phase(flow_table::Phase::Live)
+            told.in_phase(flow_table::Phase::Live).not_before(here.seen())
         } else {
             here.used(told.state(), here.seen()).with_hop(told.hop()).of_peer()
         }

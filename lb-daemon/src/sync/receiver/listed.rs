@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use lb_common::flow_table::{Bucket as _, Meta, WAYS};
+use lb_common::flow_table::{Bucket as _, WAYS};
 
 use crate::datapath::FlowTable;
 
@@ -40,7 +40,7 @@ impl Listed {
             for (way, _, meta) in bucket.entries() {
                 let is_listed = bits & 1 << way != 0;
                 // One that has been used here since is another one now, and the exchange fails.
-                if meta.is_peers() && !is_listed && bucket.exchange(way, meta, Meta::FREE) {
+                if meta.is_peers() && !is_listed && bucket.exchange(way, meta, meta.freed()) {
                     removed += 1;
                 }
             }

@@ -128,7 +128,7 @@ impl Table {
         let its = |key: Key, meta: Meta| meta.is_of(protocol).then_some(key);
         let buckets = self.pair(client, protocol);
         if let Some(found) = find(|number| Some(buckets[number]), client, its) {
-            found.bucket.exchange(found.way, found.meta, Meta::FREE);
+            found.bucket.exchange(found.way, found.meta, found.meta.freed());
         }
         self.mark(client, protocol);
     }

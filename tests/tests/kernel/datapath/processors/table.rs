@@ -82,7 +82,7 @@ impl Table {
         for bucket in self.buckets() {
             for (way, _, meta) in bucket.entries() {
                 let is_due = timeouts.remaining(meta, now) == 0;
-                forgotten += usize::from(is_due && bucket.exchange(way, meta, Meta::FREE));
+                forgotten += usize::from(is_due && bucket.exchange(way, meta, meta.freed()));
             }
         }
         forgotten
