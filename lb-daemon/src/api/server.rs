@@ -14,13 +14,13 @@ use axum::{
     routing::{get, post},
 };
 use futures_util::FutureExt;
-use tokio::net::UnixListener;
+use tokio::{net::UnixListener, task::spawn_blocking};
 
 pub use self::{
     backend::{ApiError, Backend, ErrorStatus},
     socket::{BindError, bind},
 };
-use super::types::{Connection, Done, Failure, ServerChange, Stats, Status};
+use super::types::{Done, Failure, ServerChange, Stats, Status};
 
 /// Octets of a request body that are read; the largest command has a few hundred.
 const BODY_LIMIT: usize = 16 * 1024;
@@ -73,8 +73,11 @@ async fn stats<B: Backend>(State(backend): State<B>) -> Result<Json<Stats>, ApiE
     backend.stats().await.map(Json)
 }
 
-async fn connections<B: Backend>(State(backend): State<B>) -> Result<Json<Vec<Connection>>, ApiError> {
-    backend.connections().await.map(Json)
+/// A million connections are 150 MB of JSON, which no thread makes that others wait for.
+async fn connections<B: Backend>(State(backend): State<B>) -> Result<Response, ApiError> {
+    let list = backend.connections().await?;
+    let made = spawn_blocking(move || Json(list).into_response()).await;
+    made.map_err(|error| ApiError::internal(format!("the list was not made: {error}")))
 }
 
 async fn failover<B: Backend>(State(backend): State<B>) -> Result<Json<Done>, ApiError> {
@@ -139,7 +142,10 @@ mod tests {
     use std::future::pending;
 
     use super::*;
-    use crate::api::client::{Client, ClientError};
+    use crate::api::{
+        client::{Client, ClientError},
+        types::Connection,
+    };
 
     #[tokio::test]
     async fn a_backend_that_hangs_is_told_to_the_client() {
