@@ -70,6 +70,11 @@ impl Scheduler {
         }
     }
 
+    /// Whether the next slot of the ring is taken in turn; otherwise the client's address says which.
+    pub const fn is_in_turn(self) -> bool {
+        matches!(self, Self::RoundRobin | Self::WeightedRoundRobin)
+    }
+
     /// The name that ipvsadm and keepalived use.
     pub const fn name(self) -> &'static str {
         match self {

@@ -98,7 +98,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
     let resume = datapath.installed()?.role == lb_common::RouterRole::Active;
     let pair = heartbeat.start(config.router.name.clone(), config.hash(), resume)?;
     let (segments, known) = watch::channel(Segments::new(&config, &links));
-    let sync = copy.start(table, pair.role.clone(), known)?;
+    let sync = copy.start(table, datapath.schedules(), pair.role.clone(), known)?;
     let settle = config.peer.as_ref().map_or(Duration::ZERO, |peer| peer.interval * SETTLE_INTERVALS);
     let limits = datapath.limits();
     let (report, reports) = mpsc::channel(64);

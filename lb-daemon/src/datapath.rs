@@ -18,6 +18,7 @@ pub mod pins;
 mod preflight;
 mod program_log;
 pub mod programs;
+mod schedules;
 mod syscall;
 mod verifier;
 
@@ -116,6 +117,9 @@ pub trait Datapath: Send {
     /// The flow table.
     fn flow_table(&self) -> Arc<dyn FlowTable>;
 
+    /// The schedules.
+    fn schedules(&self) -> Arc<dyn Schedules>;
+
     /// How the program is attached, by interface: `"native"` or `"generic"`.
     fn attach_modes(&self) -> BTreeMap<String, &'static str>;
 }
@@ -143,6 +147,21 @@ pub trait FlowTable: Send + Sync {
     /// # Errors
     /// When the data plane does not tell.
     fn clock(&self) -> Result<Clock, Error>;
+}
+
+/// Where the schedules of services stand, for whoever copies that to the peer. Independent of its [`Datapath`], too.
+pub trait Schedules: Send + Sync {
+    /// Position of the next connection of every service that is scheduled in turn.
+    ///
+    /// # Errors
+    /// When a map cannot be read.
+    fn positions(&self) -> Result<BTreeMap<ServiceKey, u64>, Error>;
+
+    /// Has a service go on from there; nothing happens where it is not scheduled in turn, or unknown.
+    ///
+    /// # Errors
+    /// When a map cannot be read or written.
+    fn set_position(&self, key: &ServiceKey, position: u64) -> Result<(), Error>;
 }
 
 /// The time of the flow table.

@@ -2,7 +2,7 @@
 //! loss of a whole router keeps them.
 //!
 //! [`record`] is a flow in a form that means the same on both routers, [`wire`] the messages, [`secure`] the encrypted stream
-//! that carries them. [`sender`] and [`receiver`] are the engines, without I/O or clock; [`driver`] moves bytes and time.
+//! that carries them. [`sender`], [`receiver`] and [`turns`] are the engines, without I/O or clock; [`driver`] moves bytes and time.
 //!
 //! `docs/sync.md` is the specification of what stands here.
 
@@ -12,6 +12,7 @@ pub mod record;
 pub mod secure;
 pub mod segments;
 pub mod sender;
+pub mod turns;
 pub mod wire;
 
 #[cfg(test)]

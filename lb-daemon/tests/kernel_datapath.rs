@@ -133,6 +133,12 @@ fn a_new_ring_goes_into_the_half_that_is_not_read() {
         assert_eq!(datapath.position(&WEB).unwrap(), Some(7), "as the program has counted");
         assert_eq!(datapath.installed().unwrap().services[&WEB], service(&[1, 2, 3], 2));
 
+        let schedules = datapath.schedules();
+        assert_eq!(schedules.positions().unwrap(), [(WEB, 7)].into());
+        schedules.set_position(&WEB, 9).unwrap();
+        assert_eq!(datapath.position(&WEB).unwrap(), Some(9), "as the peer has told");
+        schedules.set_position(&DNS, 9).unwrap();
+
         datapath.apply(&Op::SetService(WEB, service(&[4], 1))).unwrap();
         assert_eq!(positions.get(&7, 0).unwrap(), 1);
         assert_eq!(datapath.position(&WEB).unwrap(), Some(1));

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use lb_common::{Counter, RealCounters, Reason, ServiceKey};
 
 use super::{
-    Datapath, Error, FlowTable, Op, attach,
+    Datapath, Error, FlowTable, Op, Schedules, attach,
     entry::Entry,
     flow_table::KernelFlowTable,
     load,
@@ -15,6 +15,7 @@ use super::{
     preflight,
     program_log::ProgramLog,
     programs,
+    schedules::KernelSchedules,
 };
 use crate::{
     config::{BpfLog, Limits},
@@ -44,6 +45,7 @@ pub fn require_privileges() -> Result<(), Error> {
 pub struct KernelDatapath {
     maps: Maps,
     flow_table: Arc<KernelFlowTable>,
+    schedules: Arc<KernelSchedules>,
     entry: Entry,
     modes: BTreeMap<String, &'static str>,
     limits: Limits,
@@ -89,13 +91,15 @@ impl KernelDatapath {
         let maps = Maps::take(&mut ebpf, pins)?;
         let clock = programs::clock(&mut ebpf).map_err(|error| Error::Setup(error.to_string()))?;
         let flow_table = Arc::new(KernelFlowTable::open(pins, clock)?);
+        let schedules = Arc::new(KernelSchedules::open(pins)?);
         let (entry, attached) = Entry::attach(ebpf, pins, interfaces)?;
         notices.extend(attached.notices);
         for folder in pins.remove_other_layouts()? {
             notices.push(format!("removed the maps of another version in {}", folder.display()));
         }
         let limits = maps.limits()?;
-        Ok((Self { maps, flow_table, entry, modes: attached.modes, limits, _log: log }, notices))
+        let modes = attached.modes;
+        Ok((Self { maps, flow_table, schedules, entry, modes, limits, _log: log }, notices))
     }
 
     /// The sizes that the maps have: those of pinned maps where they differ from the settings.
@@ -134,6 +138,10 @@ impl Datapath for KernelDatapath {
 
     fn flow_table(&self) -> Arc<dyn FlowTable> {
         self.flow_table.clone()
+    }
+
+    fn schedules(&self) -> Arc<dyn Schedules> {
+        self.schedules.clone()
     }
 
     fn attach_modes(&self) -> BTreeMap<String, &'static str> {

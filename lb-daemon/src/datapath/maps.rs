@@ -285,7 +285,7 @@ fn sum<T: aya::Pod + std::ops::AddAssign>(values: &PerCpuValues<T>, zero: T) -> 
     })
 }
 
-fn set(result: Result<(), MapError>, name: &'static str) -> Result<(), Error> {
+pub(super) fn set(result: Result<(), MapError>, name: &'static str) -> Result<(), Error> {
     result.map_err(failed(name, "setting an entry"))
 }
 

@@ -10,7 +10,7 @@ use lb_common::{
     flow_table::{HashKey, Shared, SharedMarks},
 };
 
-use super::{Clock, Datapath, Error, FlowTable, Op};
+use super::{Clock, Datapath, Error, FlowTable, Op, Schedules};
 use crate::tables::Tables;
 
 /// A handle of a data plane in memory; clones share it, so that a test keeps one while the daemon owns the other.
@@ -102,6 +102,10 @@ impl Datapath for MemoryDatapath {
         Arc::new(self.clone())
     }
 
+    fn schedules(&self) -> Arc<dyn Schedules> {
+        Arc::new(self.clone())
+    }
+
     fn attach_modes(&self) -> BTreeMap<String, &'static str> {
         self.state().attach_modes.clone()
     }
@@ -133,7 +137,28 @@ impl FlowTable for MemoryDatapath {
     }
 }
 
+impl Schedules for MemoryDatapath {
+    fn positions(&self) -> Result<BTreeMap<ServiceKey, u64>, Error> {
+        let state = self.state();
+        let mut positions = state.positions.clone();
+        positions.retain(|key, _| state.goes_in_turn(key));
+        Ok(positions)
+    }
+
+    fn set_position(&self, key: &ServiceKey, position: u64) -> Result<(), Error> {
+        let mut state = self.state();
+        if state.goes_in_turn(key) {
+            state.positions.insert(*key, position);
+        }
+        Ok(())
+    }
+}
+
 impl State {
+    fn goes_in_turn(&self, key: &ServiceKey) -> bool {
+        self.tables.services.get(key).is_some_and(|service| service.scheduler.is_in_turn())
+    }
+
     fn apply(&mut self, op: &Op) -> Result<(), Error> {
         if let Some(left) = &mut self.accepts {
             *left = left.checked_sub(1).ok_or_else(|| Error::Setup("the test refuses this change".into()))?;

@@ -69,7 +69,7 @@ impl Idle {
         let segments = watch::Sender::default();
         let sync = sync::driver::bind(None)
             .unwrap()
-            .start(datapath.flow_table(), pair.role.clone(), segments.subscribe())
+            .start(datapath.flow_table(), datapath.schedules(), pair.role.clone(), segments.subscribe())
             .unwrap();
 
         let director = Director::new(Parts {

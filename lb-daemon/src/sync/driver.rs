@@ -28,7 +28,7 @@ use super::{secure::Psks, segments::Segments};
 use crate::{
     api::types::SyncStatus,
     config::{self, ConnectionSync, Keys},
-    datapath::FlowTable,
+    datapath::{FlowTable, Schedules},
     ha::{Role, driver::RoleState},
 };
 
@@ -126,6 +126,7 @@ struct Router {
     paths: Vec<Path>,
     keys: watch::Receiver<Psks>,
     table: Arc<dyn FlowTable>,
+    schedules: Arc<dyn Schedules>,
     segments: watch::Receiver<Segments>,
     shared: Arc<Shared>,
 }
@@ -163,13 +164,14 @@ fn listen(local: Ipv4Addr, port: u16) -> Result<TcpListener, Error> {
 }
 
 impl Bound {
-    /// Starts copying from or to `table`, as `role` says; `segments` are those that the virtual addresses stand on. Must be called within a tokio runtime.
+    /// Starts copying from or to `table` and `schedules`, as `role` says; `segments` are those that the virtual addresses stand on. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// When there is no random number to be had.
     pub fn start(
         self,
         table: Arc<dyn FlowTable>,
+        schedules: Arc<dyn Schedules>,
         role: watch::Receiver<RoleState>,
         segments: watch::Receiver<Segments>,
     ) -> Result<Handle, Error> {
@@ -192,6 +194,7 @@ impl Bound {
             settings: peer.sync,
             keys,
             table,
+            schedules,
             segments,
             shared: Arc::clone(&shared),
         };

@@ -5,9 +5,12 @@
 //!  welcome  2 | incarnation 8 | session 8 | position 8
 //!  batch    3 | flags 1 | progress 1 | sequence 8 | held 4 | count 2 | count records of 30
 //!  ack      4 | position 8
+//!  turns    5 | count 2 | count of: protocol 1, address 4, port 2, position 8
 //! ```
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use lb_common::ServiceKey;
 
 use super::record::{self, Record};
 
@@ -19,6 +22,10 @@ pub const MAX_RECORDS: usize = 2000;
 const BATCH: usize = 17;
 /// Longest message, in bytes.
 pub const MAX_LEN: usize = BATCH + MAX_RECORDS * record::LEN;
+
+/// Positions in one message at most, and bytes of each.
+pub const MAX_TURNS: usize = 4000;
+const TURN: usize = 15;
 
 /// The last batch of a full transfer.
 const LAST: u8 = 1;
@@ -60,6 +67,9 @@ pub enum Message {
     Batch(Batch),
     /// From the standby router: applied, up to the batch of this sequence.
     Ack(u64),
+    /// From the active router: services that are scheduled in turn, each with the position of its next connection. At most
+    /// [`MAX_TURNS`].
+    Turns(Vec<(ServiceKey, u64)>),
 }
 
 /// It was no message of this version.
@@ -80,6 +90,7 @@ impl Message {
                 out.put_u8(4);
                 out.put_u64(*position);
             }
+            Self::Turns(turns) => put_turns(&mut out, turns),
         }
         out.freeze()
     }
@@ -95,6 +106,7 @@ impl Message {
             Some(2) => get_place(from).map(Self::Welcome),
             Some(3) => get_batch(from).map(Self::Batch),
             Some(4) => from.try_get_u64().ok().map(Self::Ack),
+            Some(5) => get_turns(from).map(Self::Turns),
             _ => None,
         };
         message.filter(|_| bytes.is_empty()).ok_or(Malformed)
@@ -137,6 +149,32 @@ fn get_batch(from: &mut &[u8]) -> Option<Batch> {
     Some(Batch { sequence, held_ms, is_last: flags & LAST != 0, progress, records })
 }
 
+fn put_turns(out: &mut BytesMut, turns: &[(ServiceKey, u64)]) {
+    let turns = turns.get(..MAX_TURNS).unwrap_or(turns);
+    out.put_u8(5);
+    out.put_u16(u16::try_from(turns.len()).unwrap_or(0));
+    for (service, position) in turns {
+        out.put_u8(service.protocol);
+        out.put_slice(&service.address);
+        out.put_u16(service.port);
+        out.put_u64(*position);
+    }
+}
+
+fn get_turns(from: &mut &[u8]) -> Option<Vec<(ServiceKey, u64)>> {
+    let count = usize::from(from.try_get_u16().ok()?);
+    if count > MAX_TURNS || from.len() != count * TURN {
+        return None;
+    }
+    let mut turn = || {
+        let protocol = from.try_get_u8().ok()?;
+        let address = from.try_get_u32().ok()?.to_be_bytes();
+        let port = from.try_get_u16().ok()?;
+        Some((ServiceKey::new(protocol, address, port), from.try_get_u64().ok()?))
+    };
+    (0..count).map(|_| turn()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::{collection::vec, prelude::*};
@@ -158,7 +196,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_one_message_or_none(kind in 0_u8..6, bytes in vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_one_message_or_none(kind in 0_u8..7, bytes in vec(any::<u8>(), 0..200)) {
             let bytes = [&[kind][..], &bytes].concat();
             if let Ok(message) = Message::decode(&bytes) {
                 prop_assert_eq!(Message::decode(&message.encode()), Ok(message));
@@ -177,7 +215,7 @@ mod tests {
     #[test]
     fn the_longest_batch_fits_into_a_frame() {
         // A frame of Noise has 65,535 bytes, 16 of them its tag (revision 34, section 3).
-        const { assert!(MAX_LEN <= 65_535 - 16) };
+        const { assert!(MAX_LEN <= 65_535 - 16 && 3 + MAX_TURNS * TURN <= MAX_LEN) };
         let mut bytes = vec![3, 0, 0];
         bytes.extend([0; 12]);
         bytes.extend(u16::try_from(MAX_RECORDS + 1).unwrap().to_be_bytes());
@@ -194,7 +232,11 @@ mod tests {
             })
         };
         let batch = (any::<u64>(), any::<u32>(), any::<bool>(), 0_u8..=100, vec(any_record(), 0..20));
+        let turn = any::<(u8, [u8; 4], u16, u64)>().prop_map(|(protocol, address, port, position)| {
+            (ServiceKey::new(protocol, address, port), position)
+        });
         prop_oneof![
+            vec(turn, 0..20).prop_map(Message::Turns),
             place().prop_map(Message::Hello),
             place().prop_map(Message::Welcome),
             any::<u64>().prop_map(Message::Ack),

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, net::SocketAddrV4, time::Duration};
 
+use lb_common::ServiceKey;
 use tokio::{
     net::{TcpSocket, TcpStream},
     task::yield_now,
@@ -67,11 +68,16 @@ async fn follow(router: &Router, path: &Path, receiver: &mut Receiver) -> Result
         publish(router, receiver, &mut complete);
         tokio::select! {
             message = link.receive() => {
-                let Message::Batch(batch) = message? else {
-                    return Err(Lost::Protocol("the peer sends what only a standby router sends".to_owned()));
-                };
-                apply(router, receiver, &batch).await?;
-                link.send(Message::Ack(batch.sequence))?;
+                match message? {
+                    Message::Batch(batch) => {
+                        apply(router, receiver, &batch).await?;
+                        link.send(Message::Ack(batch.sequence))?;
+                    }
+                    Message::Turns(turns) => go_on(router, &turns)?,
+                    Message::Hello(_) | Message::Welcome(_) | Message::Ack(_) => {
+                        return Err(Lost::Protocol("the peer sends what only a standby router sends".to_owned()));
+                    }
+                }
                 silence = Instant::now() + SILENCE;
             }
             _ = look.tick() => {
@@ -95,6 +101,12 @@ async fn apply(router: &Router, receiver: &mut Receiver, batch: &Batch) -> Resul
         yield_now().await;
     }
     Ok(())
+}
+
+/// Lets the schedules stand where those of the active router do.
+fn go_on(router: &Router, turns: &[(ServiceKey, u64)]) -> Result<(), Lost> {
+    let set = |(service, position): &(ServiceKey, u64)| router.schedules.set_position(service, *position);
+    turns.iter().try_for_each(set).map_err(|error| Lost::Protocol(error.to_string()))
 }
 
 /// Connects and greets the active router; what it answers.

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::sync::{
     sender::{Next, PACE, Sender},
+    turns::{self, Turns},
     wire::Message,
 };
 
@@ -28,6 +29,9 @@ struct Service {
     /// Remembers what the peer has heard: as large as the flow table, and made for the first caller.
     sender: Option<Sender>,
     link: Option<Link>,
+    /// What the peer has heard of the schedules, and when to look again.
+    turns: Turns,
+    next_turns: Option<Instant>,
     /// When the peer was heard last.
     heard: Option<Instant>,
     /// When there is something to do.
@@ -75,6 +79,8 @@ impl Service {
             self.link = Some(link);
             self.heard = Some(now());
             self.next = Some(now());
+            self.turns = Turns::default();
+            self.next_turns = Some(now());
         }
     }
 
@@ -101,12 +107,23 @@ impl Service {
             self.sender = None;
         } else if silent >= SILENCE {
             self.lose(&Lost::Stuck);
-        } else if let Err(lost) = self.tell(router) {
+        } else if let Err(lost) = self.tell_turns(router).and_then(|()| self.tell(router)) {
             self.lose(&lost);
         } else {
             // Others have their turn, however much there is to tell.
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Tells of the schedules, once a second.
+    fn tell_turns(&mut self, router: &Router) -> Result<(), Lost> {
+        let Some(link) = self.link.as_ref().filter(|_| self.next_turns.is_some_and(|moment| moment <= now()))
+        else {
+            return Ok(());
+        };
+        self.next_turns = Some(now() + turns::PACE);
+        let positions = router.schedules.positions().map_err(|error| Lost::Protocol(error.to_string()))?;
+        self.turns.news(positions).into_iter().try_for_each(|part| link.send(Message::Turns(part)))
     }
 
     fn tell(&mut self, router: &Router) -> Result<(), Lost> {

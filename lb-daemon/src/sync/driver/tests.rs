@@ -2,7 +2,10 @@
 
 use std::net::SocketAddrV4;
 
-use lb_common::ConnState::{Established, FinWait};
+use lb_common::{
+    ConnState::{Established, FinWait},
+    Scheduler, ServiceKey,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
@@ -12,13 +15,18 @@ use tokio::{
 use super::*;
 use crate::{
     config::{Failback, HeartbeatPath, Key, Keys, Peer},
+    datapath::{Datapath as _, Op, memory::MemoryDatapath},
     namespace::{in_namespace, ip, run},
     sync::tests::fixture::{Table, client, server},
+    tables::ServiceTable,
 };
 
 const ALPHA: [u8; 4] = [127, 0, 0, 1];
 const BETA: [u8; 4] = [127, 0, 0, 2];
 const PORT: u16 = 540;
+const RR: ServiceKey = ServiceKey::new(6, [192, 0, 2, 1], 80);
+const WRR: ServiceKey = ServiceKey::new(6, [192, 0, 2, 1], 81);
+const SH: ServiceKey = ServiceKey::new(6, [192, 0, 2, 1], 82);
 /// Far more than any step takes: a test that waits this long has failed.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -30,7 +38,7 @@ fn a_router_without_a_peer_or_that_copies_nothing_is_in_sync() {
             let (_role, role) = watch::channel(state(Role::Standby));
             let handle = bind(peer.as_ref())
                 .unwrap()
-                .start(Arc::new(Table::new(4)), role, watch::channel(Segments::default()).1)
+                .start(Arc::new(Table::new(4)), schedules(0), role, watch::channel(Segments::default()).1)
                 .unwrap();
             assert!(*handle.in_sync.borrow());
             assert_eq!((handle.status().state, handle.warnings()), ("off".to_owned(), vec![]));
@@ -68,6 +76,21 @@ fn the_standby_gets_every_connection_and_keeps_them_when_it_takes_over() {
         assert!(!*first.handle.in_sync.borrow());
         becomes("alpha has everything", || alpha.flows() == beta.flows()).await;
         becomes("alpha is in sync", || *first.handle.in_sync.borrow()).await;
+    });
+}
+
+#[test]
+fn the_standby_goes_on_where_the_schedules_of_the_active_router_stand() {
+    in_namespace(async {
+        let (alpha, beta) = (table(4), table(4));
+        let (ours, theirs) = (schedules(7), schedules(0));
+        let key = b"0123456789abcdef";
+        let _first = start_on(&alpha, Arc::clone(&ours), peer(ALPHA, BETA, key), Role::Active);
+        let _second = start_on(&beta, Arc::clone(&theirs), peer(BETA, ALPHA, key), Role::Standby);
+        let stands_at = |position| theirs.positions().unwrap() == [(RR, position), (WRR, 7)].into();
+        becomes("all positions are told", || stands_at(7)).await;
+        ours.set_position(&RR, 8).unwrap();
+        becomes("another one, too", || stands_at(8)).await;
     });
 }
 
@@ -182,12 +205,27 @@ fn start(table: &Arc<Table>, local: [u8; 4], remote: [u8; 4], role: Role) -> Run
 }
 
 fn start_with(table: &Arc<Table>, peer: Peer, role: Role) -> Running {
+    start_on(table, schedules(0), peer, role)
+}
+
+fn start_on(table: &Arc<Table>, schedules: Arc<dyn Schedules>, peer: Peer, role: Role) -> Running {
     let (told, role) = watch::channel(state(role));
-    let handle = bind(Some(&peer))
-        .unwrap()
-        .start(Arc::clone(table) as Arc<dyn FlowTable>, role, watch::channel(Segments::default()).1)
-        .unwrap();
+    let table = Arc::clone(table) as Arc<dyn FlowTable>;
+    let segments = watch::channel(Segments::default()).1;
+    let handle = bind(Some(&peer)).unwrap().start(table, schedules, role, segments).unwrap();
     Running { handle, role: told }
+}
+
+/// Services by each scheduler, at this position.
+fn schedules(position: u64) -> Arc<dyn Schedules> {
+    let datapath = MemoryDatapath::default();
+    let services =
+        [(RR, Scheduler::RoundRobin), (WRR, Scheduler::WeightedRoundRobin), (SH, Scheduler::SourceHash)];
+    for (key, scheduler) in services {
+        let service = ServiceTable { id: 0, scheduler, ring: vec![1, 2], start: position };
+        datapath.clone().apply(&Op::SetService(key, service)).unwrap();
+    }
+    Arc::new(datapath)
 }
 
 fn table(buckets: usize) -> Arc<Table> {
