@@ -86,7 +86,7 @@ pub(super) fn memory(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
     let entries: u64 = all.iter().map(|table| connections::entries(table.as_ref())).sum();
     debug_assert_eq!(entries, u64::from(FLOWS));
     let before = resident()?;
-    let copy = Copy::start(datapath.flow_table(), standby, folder)?;
+    let copy = Copy::start(datapath, standby, folder)?;
     copy.wait_complete()?;
     Ok(vec![resident()?.saturating_sub(before) as f64 / f64::from(FLOWS)])
 }
@@ -95,7 +95,7 @@ pub(super) fn memory(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
 pub(super) fn steady(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
     reconcile(datapath, &tables())?;
     let (standby, folder) = standby()?;
-    let copy = Copy::start(datapath.flow_table(), standby, folder)?;
+    let copy = Copy::start(datapath, standby, folder)?;
     copy.wait_complete()?;
     let table = datapath.flow_table();
     let (all, own) = (cpu(UsageWho::RUSAGE_SELF)?, cpu(UsageWho::RUSAGE_THREAD)?);
@@ -183,7 +183,7 @@ fn transferred(datapath: &mut KernelDatapath) -> Result<(Duration, Copy)> {
     reconcile(datapath, &tables())?;
     fill(datapath.flow_table().as_ref())?;
     let (standby, folder) = standby()?;
-    let copy = Copy::start(datapath.flow_table(), standby, folder)?;
+    let copy = Copy::start(datapath, standby, folder)?;
     let time = copy.wait_complete()?;
     let [all, copied] = copy.tables.each_ref().map(|table| connections::entries(table.as_ref()));
     // Here and there both buckets of a connection are full, of other connections than on the other router.
@@ -195,13 +195,13 @@ fn transferred(datapath: &mut KernelDatapath) -> Result<(Duration, Copy)> {
 
 impl Copy {
     /// Starts both ends.
-    fn start(active: Arc<dyn FlowTable>, standby: KernelDatapath, folder: TempDir) -> Result<Self> {
+    fn start(active: &KernelDatapath, standby: KernelDatapath, folder: TempDir) -> Result<Self> {
         run(std::process::Command::new("ip").args(["link", "set", "lo", "up"]))?;
         let runtime = Runtime::new()?;
         let inside = runtime.enter();
-        let tables = [active, standby.flow_table()];
-        let ends = [(Role::Active, 0), (Role::Standby, 1)];
-        let [first, second] = ends.map(|(role, end)| End::start(role, end, Arc::clone(&tables[end])));
+        let tables = [active.flow_table(), standby.flow_table()];
+        let ends = [(Role::Active, 0, active), (Role::Standby, 1, &standby)];
+        let [first, second] = ends.map(|(role, end, datapath)| End::start(role, end, datapath));
         let ends = [first?, second?];
         drop(inside);
         Ok(Self { _runtime: runtime, tables, ends, _standby: standby, _folder: folder })
@@ -221,7 +221,7 @@ impl Copy {
 }
 
 impl End {
-    fn start(role: Role, end: usize, table: Arc<dyn FlowTable>) -> Result<Self> {
+    fn start(role: Role, end: usize, datapath: &KernelDatapath) -> Result<Self> {
         let peer = Peer {
             priority: 100,
             interval: Duration::from_millis(200),
@@ -235,7 +235,8 @@ impl End {
         };
         let (told, role) = watch::channel(RoleState { role, reason: String::new(), since: Instant::now() });
         let segments = watch::channel(Segments::default()).1;
-        Ok(Self { handle: bind(Some(&peer))?.start(table, role, segments)?, _role: told })
+        let (table, schedules) = (datapath.flow_table(), datapath.schedules());
+        Ok(Self { handle: bind(Some(&peer))?.start(table, schedules, role, segments)?, _role: told })
     }
 }
 
