@@ -305,6 +305,7 @@ pub(crate) fn test_config() -> Config {
         peer: None,
         tracks: Vec::new(),
         notify: config::Notify::default(),
+        announce: config::Announce::default(),
         vips: Vec::new(),
         services: Vec::new(),
         limits: Limits::default(),

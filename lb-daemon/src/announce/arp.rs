@@ -1,4 +1,5 @@
-//! Gratuitous ARP frames: Ethernet II (IEEE 802.3) around ARP for IPv4 (RFC 826).
+//! Gratuitous ARP frames: Ethernet II (IEEE 802.3) around ARP for IPv4 (RFC 826). An IPv6 address would have a frame of its own,
+//! the unsolicited neighbour advertisement of RFC 4861 section 7.2.6, for the same [`Schedule`](super::schedule::Schedule).
 
 use std::net::Ipv4Addr;
 
@@ -14,7 +15,7 @@ pub const BROADCAST: [u8; 6] = [0xff; 6];
 /// Hardware type 1, Ethernet; protocol type 0x0800, IPv4; address lengths 6 and 4 (RFC 826, "Packet format").
 const TYPES: [u8; 6] = [0, 1, 0x08, 0x00, 6, 4];
 
-/// The two forms of a gratuitous ARP. Some hosts heed one alone, so both are sent.
+/// The two forms of a gratuitous ARP. Some hosts heed one alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// A request for the own address: the "ARP announcement" of RFC 5227 section 2.3.

@@ -129,6 +129,6 @@ impl Director {
                 Some((vip.clone(), link.index, link.mac))
             })
             .collect();
-        self.parts.announcer.active(addresses);
+        self.parts.announcer.active(self.parts.config.announce, addresses);
     }
 }

@@ -199,6 +199,7 @@ fn config(services: Vec<Service>) -> Config {
         peer: None,
         tracks: Vec::new(),
         notify: crate::config::Notify::default(),
+        announce: crate::config::Announce::default(),
         vips: Vec::new(),
         services,
         // Few enough that random edits come to slots used before.
