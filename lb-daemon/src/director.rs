@@ -38,6 +38,7 @@ use self::{
     watchdog::Watchdog,
 };
 use crate::{
+    address::{Addresses, Wanted},
     announce::Announcer,
     config::{Config, Limits},
     connections::Counts,
@@ -83,6 +84,8 @@ pub struct Parts {
     pub notifier: Notifier,
     /// Gratuitous ARP.
     pub announcer: Announcer,
+    /// Sets the floating addresses.
+    pub addresses: Addresses,
     /// Where the targets whose next hops are wanted go.
     pub targets: watch::Sender<BTreeSet<Ipv4Addr>>,
     /// The network.
@@ -156,6 +159,7 @@ impl Director {
     pub async fn start(&mut self) -> Result<(), String> {
         self.apply_config();
         self.try_replan()?;
+        self.place_addresses(Wanted::AsTheyAre).await;
         let state = self.parts.pair.role.borrow_and_update().clone();
         self.take_role(&state).await;
         Ok(())

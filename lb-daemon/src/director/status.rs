@@ -80,7 +80,7 @@ fn addresses(facts: &Facts<'_>) -> Vec<AddressStatus> {
         .into_iter()
         .map(|vip| AddressStatus {
             address: vip.address.to_string(),
-            present: facts.topology.locals.contains(&vip.address.addr()),
+            present: facts.topology.addresses.contains(&vip),
             interface: vip.interface,
         })
         .collect()
@@ -172,6 +172,15 @@ fn warnings(facts: &Facts<'_>, status: &Status) -> Vec<String> {
         let what =
             "no heartbeat path is IPv4: packets of connections unknown here cannot be passed to the peer";
         lines.push(what.to_owned());
+    }
+    for vip in floating(facts.config) {
+        let strays = facts.topology.addresses.iter();
+        for stray in strays.filter(|other| other.address.addr() == vip.address.addr() && **other != vip) {
+            lines.push(format!(
+                "{} on {} is not of the configuration: it is answered for whatever the role",
+                stray.address, stray.interface
+            ));
+        }
     }
     for address in &status.addresses {
         let wanted = status.role == "active";

@@ -51,6 +51,7 @@ impl World {
                 links: [("real0".into(), Link { index: IFINDEX, mac: [2; 6], up: true })].into(),
                 next_hops: hops,
                 locals: BTreeSet::from([[10, 0, 0, 254].into()]),
+                addresses: BTreeSet::new(),
             },
         }
     }

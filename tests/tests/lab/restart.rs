@@ -60,6 +60,27 @@ fn downloads_survive_a_restart_of_the_last_router_of_a_pair() {
     }
 }
 
+#[test]
+fn an_address_that_left_the_file_while_nobody_ran_goes_and_an_administrators_stays() {
+    let Some(mut lab) = lone_router() else { return };
+    let namespace = lab.routers[R1].namespace().clone();
+    let standing = || run(namespace.command("ip").args(["-o", "-4", "address", "show"])).expect("ip runs");
+    assert!(standing().contains("192.0.2.11/32"));
+    lab.routers[R1].kill().unwrap();
+    namespace.ip("address add 192.0.2.12/32 dev eth0").unwrap();
+    let mut config = lab.routers[R1].standard_config();
+    config.peer = None;
+    config.vip.retain(|vip| vip.address != "192.0.2.11/32");
+    config.service.retain(|service| service.address != "192.0.2.11");
+    lab.routers[R1].configure(&config).unwrap();
+    lab.routers[R1].start().unwrap();
+    active(&lab);
+    let now = standing();
+    assert!(!now.contains("192.0.2.11/32"), "it has left the file: {now}");
+    assert!(now.contains("192.0.2.10/32") && now.contains("10.11.12.10/24"), "{now}");
+    assert!(now.contains("192.0.2.12/32"), "lbd has not added it: {now}");
+}
+
 /// Runs a download by each method while `interrupt` does what it does to the only router.
 fn survive(interrupt: impl FnOnce(&mut Lab)) {
     let Some(mut lab) = lone_router() else { return };
