@@ -3,7 +3,7 @@
 
 pub mod arp;
 pub mod schedule;
-mod socket;
+pub(crate) mod socket;
 
 use std::{
     collections::BTreeMap,

@@ -22,6 +22,7 @@ use crate::{
     announce,
     api::server,
     config::{self, Config, Host},
+    conflict,
     datapath::{
         Datapath as _,
         kernel::{self, KernelDatapath},
@@ -120,6 +121,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         findings,
         notifier: Notifier::start(),
         announcer: announce::start(settle),
+        conflicts: conflict::start(),
         addresses,
         limits,
         targets,

@@ -19,6 +19,8 @@ pub struct Announce {
     pub refresh: Option<Duration>,
     /// Rounds of a refresh, at least 1.
     pub refresh_burst: u16,
+    /// Time between two questions to everyone whether somebody else has the addresses; `None`: nobody is asked.
+    pub probe: Option<Duration>,
 }
 
 /// Forms of a gratuitous ARP. Some hosts heed one alone.
@@ -45,6 +47,7 @@ impl Default for Announce {
             delay: Duration::from_secs(2),
             refresh: Some(Duration::from_secs(60)),
             refresh_burst: 1,
+            probe: Some(Duration::from_secs(60)),
         }
     }
 }

@@ -122,6 +122,7 @@ table! {
         optional delay: Span<100, 600_000>,
         optional refresh: Span<0, 86_400_000>,
         optional refresh_burst: Whole<u16, 1, 100>,
+        optional probe: Span<0, 86_400_000>,
     }
 }
 

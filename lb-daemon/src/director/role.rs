@@ -53,6 +53,7 @@ impl Director {
             }
         }
         self.parts.pair.applied(state.role);
+        self.watch_for_conflicts();
         if before != state.role {
             self.tell_role(before, &state.reason);
         }

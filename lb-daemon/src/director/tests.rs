@@ -92,6 +92,7 @@ impl Idle {
             findings: found,
             notifier: Notifier::start(),
             announcer: announce::start(Duration::ZERO),
+            conflicts: conflict::start(),
             addresses: Addresses::new(&folder.path().join("lbd.sock"), "5.15.0"),
             targets: wanted,
             topology: seen,

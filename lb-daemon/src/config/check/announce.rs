@@ -6,20 +6,21 @@ use humantime::format_duration;
 
 use crate::config::{
     Announce,
-    decode::At,
+    decode::{At, Field},
     errors::Report,
     raw,
     values::{Span, Whole},
 };
 
-/// A refresh more often than this is a flood.
-const LEAST_REFRESH: Duration = Duration::from_secs(1);
+/// More often than this is a flood.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// `[announce]`, where there is one.
 pub(super) fn announce(file: &raw::File, report: &mut Report) -> Option<Announce> {
     let default = Announce::default();
     let Some(table) = file.announce.optional()? else { return Some(default) };
-    let refresh = refresh(table, report);
+    let refresh = period("refresh", &table.refresh, default.refresh, report);
+    let probe = period("probe", &table.probe, default.probe, report);
     Some(Announce {
         form: table.form.or(default.form)?,
         burst: table.burst.or(Whole(default.burst))?.0,
@@ -28,27 +29,28 @@ pub(super) fn announce(file: &raw::File, report: &mut Report) -> Option<Announce
         delay: table.delay.or(Span(default.delay))?.0,
         refresh: refresh?,
         refresh_burst: table.refresh_burst.or(Whole(default.refresh_burst))?.0,
+        probe: probe?,
     })
 }
 
-/// `refresh`, zero for none; the outer `None` stands for a mistake.
-fn refresh(table: &raw::Announce, report: &mut Report) -> Option<Option<Duration>> {
-    let At { value: refresh, line } = match table.refresh.optional()? {
-        None => return Some(Announce::default().refresh),
-        Some(_) => table.refresh.at()?,
-    };
-    let refresh = refresh.0;
-    if refresh.is_zero() {
+/// Time between two of something, zero for never; the outer `None` stands for a mistake.
+fn period(
+    key: &str,
+    field: &Field<Span<0, 86_400_000>>,
+    default: Option<Duration>,
+    report: &mut Report,
+) -> Option<Option<Duration>> {
+    if field.optional()?.is_none() {
+        return Some(default);
+    }
+    let At { value: Span(period), line } = field.at()?;
+    if period.is_zero() {
         return Some(None);
     }
-    if refresh < LEAST_REFRESH {
-        let what = format!("announce.refresh is {}", format_duration(refresh));
-        report.wrong(
-            line,
-            what,
-            format_args!("at least {}, or \"0s\" for none", format_duration(LEAST_REFRESH)),
-        );
+    if *period < LEAST {
+        let what = format!("announce.{key} is {}", format_duration(*period));
+        report.wrong(line, what, format_args!("at least {}, or \"0s\" for none", format_duration(LEAST)));
         return None;
     }
-    Some(Some(refresh))
+    Some(Some(*period))
 }

@@ -141,13 +141,14 @@ fn announcements_get_every_default_and_a_refresh_can_be_left_out() {
     let announce = |lines: &str| read(&format!("{SINGLE}\n[announce]\n{lines}")).unwrap().announce;
     assert_eq!(announce(""), Announce::default());
     assert_eq!(read(SINGLE).unwrap().announce, Announce::default());
-    let told = "form = \"reply\"\nburst = 5\nspacing = \"1s\"\nrepeats = 0\nrefresh = \"0s\"";
+    let told = "form = \"reply\"\nburst = 5\nspacing = \"1s\"\nrepeats = 0\nrefresh = \"0s\"\nprobe = \"5s\"";
     let expected = Announce {
         form: AnnounceForm::Reply,
         burst: 5,
         spacing: Duration::from_secs(1),
         repeats: 0,
         refresh: None,
+        probe: Some(Duration::from_secs(5)),
         ..Announce::default()
     };
     assert_eq!(announce(told), expected);
