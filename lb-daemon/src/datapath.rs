@@ -2,6 +2,7 @@
 //! Nothing outside this folder imports aya.
 
 mod attach;
+mod carry;
 mod filter;
 mod flow_table;
 pub mod globals;
@@ -17,6 +18,7 @@ pub mod pins;
 mod preflight;
 mod program_log;
 pub mod programs;
+mod resize;
 mod syscall;
 mod verifier;
 

@@ -83,6 +83,24 @@ fn an_address_that_left_the_file_while_nobody_ran_goes_and_an_administrators_sta
 }
 
 #[test]
+fn downloads_survive_a_flow_table_of_another_size() {
+    survive(|lab| {
+        let mut config = lab.routers[R1].standard_config();
+        config.peer = None;
+        for flows in [65_536, 4096] {
+            config.limits = [("flows", flows)].into();
+            lab.routers[R1].configure(&config).unwrap();
+            lab.routers[R1].stop().unwrap();
+            lab.routers[R1].start().unwrap();
+            active(lab);
+            let log = lab.routers[R1].log_tail();
+            assert!(log.contains("the flow table is made anew"), "{log}");
+            assert!(log.contains(&format!("the flow table has room for {flows} connections")), "{log}");
+        }
+    });
+}
+
+#[test]
 fn a_crash_loop_leaves_the_data_plane_forwarding() {
     survive(|lab| {
         for round in 0..10_u64 {
