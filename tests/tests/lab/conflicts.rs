@@ -7,7 +7,7 @@ use lb_tests::lab::{
     Lab, R1, R2,
     router::Router,
     topology::{DIRECT_VIP, HOSTS, NAT_VIP},
-    wait::until,
+    wait::{pause, until},
 };
 
 use crate::support::{lab, pair};
@@ -67,6 +67,22 @@ fn routers_that_do_not_hear_each_other_find_each_other() {
         let found = conflicts(&lab, index);
         assert!(found.iter().all(|conflict| conflict.claimed_by == "the peer"), "{found:?}");
         assert!(found.iter().any(|conflict| conflict.mac == mac_of(host)), "{found:?}");
+    }
+}
+
+#[test]
+fn a_handover_is_no_conflict() {
+    let Some(lab) = pair() else { return };
+    let routers = [&lab.routers[R1], &lab.routers[R2]];
+    routers.iter().for_each(|router| drop(ask_often(router)));
+    routers[0].lbctl(&["failover"]).unwrap();
+    until("r2 to be active", LIMIT, || Ok(routers[1].is_active())).unwrap();
+    // Longer than the time in which the peer's claims do not count, and several questions to everyone.
+    pause(Duration::from_secs(7)).unwrap();
+    for router in routers {
+        assert_eq!(router.status().unwrap().conflicts, []);
+        let log = router.log_tail();
+        assert!(!log.contains("address conflict"), "{log}");
     }
 }
 
