@@ -1,22 +1,23 @@
 //! Floating addresses: the virtual addresses and the NAT router address, which the active router alone has on its
 //! interfaces. An address is the same one if address, prefix length and interface are.
+//!
+//! A floating address is `lbd`'s to set and to remove, whoever has set it. An address that is none, because it has left the
+//! configuration, is removed only where `lbd` has added it: `memory` says how that is known.
 
+mod memory;
 mod plan;
 mod promote;
+mod work;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt, io,
-    net::Ipv4Addr,
+use std::{fmt, path::Path};
+
+use self::{
+    memory::Memory,
+    work::{Host, Work},
 };
-
-use netlink_packet_route::address::AddressMessage;
-use rtnetlink::AddressMessageBuilder;
-
-use self::{plan::Standing, promote::Promotion};
 use crate::{
     config::Vip,
-    netlink::{self, snapshot, socket::Requests},
+    netlink::{self, socket::Requests},
 };
 
 /// What has been done to an address.
@@ -24,9 +25,9 @@ use crate::{
 pub enum Change {
     /// A floating address was missing and has been added.
     Added(Vip),
-    /// A floating address stood and has been removed.
+    /// An address that is not to stand has been removed.
     Removed(Vip),
-    /// Another address went down with a floating one, and has been put back.
+    /// Another address went down with a removed one, and has been put back.
     Restored(Vip),
 }
 
@@ -48,136 +49,82 @@ pub enum Error {
     #[error(transparent)]
     Read(#[from] netlink::Error),
     /// Some changes failed; the others were made nevertheless.
-    #[error("{}", lines(.failures))]
+    #[error("{}", .failures.join("; "))]
     Incomplete {
         /// Changes that were made.
         changes: Vec<Change>,
-        /// Changes that failed, at least one.
-        failures: Vec<netlink::Error>,
+        /// What failed, a line each, at least one.
+        failures: Vec<String>,
     },
 }
 
-fn lines(failures: &[netlink::Error]) -> String {
-    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+/// Where the floating addresses are to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// On their interfaces.
+    Here,
+    /// Not on this router.
+    Away,
+    /// Where they are: nothing is decided yet.
+    AsTheyAre,
 }
 
-/// Which of the floating addresses stand on their interfaces now.
-///
-/// # Errors
-/// When netlink cannot be asked.
-pub async fn present(floating: &[Vip]) -> Result<BTreeSet<Vip>, Error> {
-    let standing = Host::read(&Requests::open()?).await?.standing;
-    Ok(floating.iter().filter(|vip| standing.iter().any(|s| s.vip == **vip)).cloned().collect())
+/// Sets and removes floating addresses.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    memory: Memory,
 }
 
-/// Makes the floating addresses stand (`wanted`) or not. What is as it should be is left alone, so that a second call
-/// changes nothing. No other address is lost, even one that the kernel counts as a secondary of a floating address.
-///
-/// # Errors
-/// When what stands cannot be read, or when some change fails: the others are made nevertheless.
-pub async fn reconcile(floating: &[Vip], wanted: bool) -> Result<Vec<Change>, Error> {
-    let requests = Requests::open()?;
-    let before = Host::read(&requests).await?;
-    let mut work = Work { requests, changes: Vec::new(), failures: Vec::new() };
-    if wanted {
-        work.add(&before, floating).await;
-    } else {
-        work.remove(&before, floating).await?;
-    }
-    if work.failures.is_empty() {
-        Ok(work.changes)
-    } else {
-        Err(Error::Incomplete { changes: work.changes, failures: work.failures })
-    }
-}
-
-/// Interfaces and what stands on them.
-struct Host {
-    /// Interface indices by name.
-    links: BTreeMap<String, u32>,
-    standing: Vec<Standing>,
-}
-
-impl Host {
-    async fn read(requests: &Requests) -> Result<Self, netlink::Error> {
-        let links = requests.links().await?;
-        let links: BTreeMap<String, u32> =
-            links.iter().filter_map(snapshot::link).map(|(name, link)| (name, link.index)).collect();
-        let names: BTreeMap<u32, &str> = links.iter().map(|(name, index)| (*index, name.as_str())).collect();
-        let standing = requests
-            .addresses()
-            .await?
-            .into_iter()
-            .filter_map(|message| Standing::of(message, &names))
-            .collect();
-        Ok(Self { links, standing })
-    }
-}
-
-/// A reconciliation under way.
-struct Work {
-    requests: Requests,
-    changes: Vec<Change>,
-    failures: Vec<netlink::Error>,
-}
-
-impl Work {
-    async fn add(&mut self, host: &Host, floating: &[Vip]) {
-        for vip in plan::missing(&host.standing, floating) {
-            let action = format!("add {} to {}", vip.address, vip.interface);
-            let result = match host.links.get(&vip.interface) {
-                Some(index) => self.requests.add_address(action, message(*index, vip)).await,
-                None => Err(no_such_interface(action)),
-            };
-            // EEXIST: someone has been quicker.
-            self.note(result, libc::EEXIST, Change::Added(vip.clone()));
-        }
+impl Addresses {
+    /// For the daemon with this API socket, on a kernel of this release: beside the socket is the place for what a kernel before
+    /// 5.18 does not remember.
+    pub fn new(socket: &Path, release: &str) -> Self {
+        Self { memory: Memory::new(socket.with_extension("addresses"), release) }
     }
 
-    async fn remove(&mut self, host: &Host, floating: &[Vip]) -> Result<(), netlink::Error> {
-        let removals = plan::removals(&host.standing, floating);
-        let endangered = plan::endangered(&host.standing, &removals);
-        let interfaces: BTreeSet<&str> =
-            endangered.iter().map(|other| other.vip.interface.as_str()).collect();
-        let promotions: Vec<Promotion> = interfaces.into_iter().filter_map(Promotion::enable).collect();
-        for standing in removals {
-            let action = format!("remove {} from {}", standing.vip.address, standing.vip.interface);
-            let result = self.requests.remove_address(action, standing.message.clone()).await;
-            // EADDRNOTAVAIL: someone has been quicker.
-            self.note(result, libc::EADDRNOTAVAIL, Change::Removed(standing.vip.clone()));
-        }
-        drop(promotions);
-        if endangered.is_empty() { Ok(()) } else { self.restore(&endangered).await }
-    }
-
-    /// Puts back what went down with a floating address after all: where promotion could not be switched on.
-    async fn restore(&mut self, endangered: &[&Standing]) -> Result<(), netlink::Error> {
-        let now = Host::read(&self.requests).await?.standing;
-        for lost in endangered.iter().filter(|other| !now.iter().any(|standing| standing.vip == other.vip)) {
-            let action = format!("put {} back on {}", lost.vip.address, lost.vip.interface);
-            let result = self.requests.add_address(action, lost.message.clone()).await;
-            self.note(result, libc::EEXIST, Change::Restored(lost.vip.clone()));
-        }
-        Ok(())
-    }
-
-    /// Notes a result; the error `fine` means that nothing was left to do.
-    fn note(&mut self, result: Result<(), netlink::Error>, fine: i32, change: Change) {
-        match result {
-            Ok(()) => self.changes.push(change),
-            Err(error) if error.errno() == Some(fine) => {}
-            Err(error) => self.failures.push(error),
+    /// Makes the `floating` addresses stand or not, as `wanted`, and removes those that `lbd` has added and that are floating no
+    /// more. What is as it should be is left alone, so that a second call changes nothing. No other address is lost, even one
+    /// that the kernel counts as a secondary of a removed address.
+    ///
+    /// # Errors
+    /// When what stands cannot be read, or when some change fails: the others are made nevertheless.
+    pub async fn reconcile(&self, floating: &[Vip], wanted: Wanted) -> Result<Vec<Change>, Error> {
+        let requests = Requests::open()?;
+        let before = Host::read(&requests).await?;
+        let recorded = self.memory.recorded();
+        let is_own = |standing: &plan::Standing| self.memory.is_own(standing, &recorded);
+        let missing =
+            if wanted == Wanted::Here { plan::missing(&before.standing, floating) } else { Vec::new() };
+        let removals = plan::removals(&before.standing, floating, wanted, is_own);
+        let mut work = Work { requests, changes: Vec::new(), failures: Vec::new() };
+        // Remembered first: a daemon that is killed in between leaves nothing that nobody knows of.
+        let mut known = recorded.clone();
+        known.extend(missing.iter().map(|vip| (*vip).clone()));
+        let noted = self.memory.record(&recorded, &known);
+        // Added first: where an address has changed its prefix length or interface, it is never missing.
+        work.add(&before, &missing).await;
+        work.remove(&before, &removals).await?;
+        let now = plan::remembered(&before.standing, &recorded, &work.changes);
+        let noted = noted.and(self.memory.record(&known, &now));
+        work.failures
+            .extend(noted.err().map(|error| format!("cannot note which addresses are added: {error}")));
+        if work.failures.is_empty() {
+            Ok(work.changes)
+        } else {
+            Err(Error::Incomplete { changes: work.changes, failures: work.failures })
         }
     }
 }
 
-fn message(index: u32, vip: &Vip) -> AddressMessage {
-    AddressMessageBuilder::<Ipv4Addr>::new()
-        .index(index)
-        .address(vip.address.addr(), vip.address.prefix_len())
-        .build()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn no_such_interface(action: String) -> netlink::Error {
-    netlink::Error::Refused { action, reason: io::Error::from_raw_os_error(libc::ENODEV) }
+    #[test]
+    fn a_failure_of_several_is_one_line() {
+        let failures =
+            ["cannot add 10.0.0.9/32 to eth0", "cannot add 10.0.0.8/32 to eth0"].map(str::to_owned).into();
+        let error = Error::Incomplete { changes: Vec::new(), failures };
+        assert_eq!(error.to_string(), "cannot add 10.0.0.9/32 to eth0; cannot add 10.0.0.8/32 to eth0");
+    }
 }

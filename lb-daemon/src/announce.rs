@@ -3,7 +3,7 @@
 
 pub mod arp;
 pub mod schedule;
-mod socket;
+pub(crate) mod socket;
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ use self::{
     schedule::Schedule,
     socket::FrameSocket,
 };
-use crate::config::Vip;
+use crate::config::{Announce, AnnounceForm, Vip};
 
 /// Addresses announced between two pauses. With [`PAUSE`] it bounds the rate at 16000 addresses per second, and leaves
 /// room in the shortest transmit queues in use (64 descriptors).
@@ -32,8 +32,15 @@ const BATCH: usize = 16;
 /// Pause between two batches.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What is announced: address, interface index and own MAC address. `None` on standby.
-type Order = Option<Vec<(Vip, u32, [u8; 6])>>;
+/// What is announced, and how. `None` on standby.
+type Order = Option<Active>;
+
+#[derive(Debug)]
+struct Active {
+    settings: Announce,
+    /// Address, interface index and own MAC address.
+    addresses: Vec<(Vip, u32, [u8; 6])>,
+}
 
 /// Announces addresses for as long as this router is active.
 #[derive(Debug)]
@@ -56,11 +63,11 @@ pub fn start(settle: Duration) -> Announcer {
 }
 
 impl Announcer {
-    /// Announces these addresses, with their interface index and own MAC address there: a burst now, then a refresh
-    /// now and then. Restarts the burst when it is called again.
-    pub fn active(&self, addresses: Vec<(Vip, u32, [u8; 6])>) {
+    /// Announces these addresses, with their interface index and own MAC address there: bursts from now on, then
+    /// refreshes. Starts anew when it is called again.
+    pub fn active(&self, settings: Announce, addresses: Vec<(Vip, u32, [u8; 6])>) {
         lock(&self.failing).retain(|name, _| addresses.iter().any(|(vip, ..)| vip.interface == *name));
-        self.order.send_replace(Some(addresses));
+        self.order.send_replace(Some(Active { settings, addresses }));
     }
 
     /// Stops. No frame is sent any more once this has returned.
@@ -84,10 +91,10 @@ fn lock(failing: &Failing) -> MutexGuard<'_, BTreeMap<String, String>> {
 /// Follows orders until the announcer is gone.
 async fn run(mut orders: watch::Receiver<Order>, mut sender: Sender, settle: Duration) {
     loop {
-        let active = orders.borrow_and_update().is_some();
+        let settings = orders.borrow_and_update().as_ref().map(|active| active.settings);
         let announcing = async {
-            if active {
-                sender.announce(&orders, settle).await;
+            if let Some(settings) = settings {
+                sender.announce(&orders, settings, settle).await;
             }
             std::future::pending::<()>().await;
         };
@@ -106,18 +113,18 @@ struct Sender {
 }
 
 impl Sender {
-    /// Announces on schedule, for ever.
-    async fn announce(&mut self, orders: &watch::Receiver<Order>, settle: Duration) {
-        let mut schedule = Schedule::start(Instant::now().into_std(), settle);
-        loop {
-            sleep_until(Instant::from_std(schedule.next_deadline())).await;
+    /// Announces on schedule, to its end if it has one.
+    async fn announce(&mut self, orders: &watch::Receiver<Order>, settings: Announce, settle: Duration) {
+        let mut schedule = Schedule::start(Instant::now().into_std(), settings, settle);
+        while let Some(deadline) = schedule.next_deadline() {
+            sleep_until(Instant::from_std(deadline)).await;
             if schedule.poll(Instant::now().into_std()) {
                 self.round(orders).await;
             }
         }
     }
 
-    /// Announces every address once, in both forms.
+    /// Announces every address once, in the forms that are set.
     async fn round(&mut self, orders: &watch::Receiver<Order>) {
         let mut first = 0;
         while self.batch(orders, first) {
@@ -130,22 +137,27 @@ impl Sender {
     /// [`Announcer::standby`] waits for it, and nothing leaves afterwards.
     fn batch(&mut self, orders: &watch::Receiver<Order>, first: usize) -> bool {
         let order = orders.borrow();
-        let Some(addresses) = order.as_ref() else { return false };
+        let Some(Active { settings, addresses }) = order.as_ref() else { return false };
+        let forms: &[Form] = match settings.form {
+            AnnounceForm::Both => &[Form::Request, Form::Reply],
+            AnnounceForm::Request => &[Form::Request],
+            AnnounceForm::Reply => &[Form::Reply],
+        };
         for (vip, ifindex, mac) in addresses.iter().skip(first).take(BATCH) {
             let announcement = Announcement { address: vip.address.addr(), mac: *mac };
-            let result = self.send(*ifindex, announcement);
+            let result = self.send(*ifindex, announcement, forms);
             self.note(&vip.interface, result);
         }
         addresses.len() > first.saturating_add(BATCH)
     }
 
-    fn send(&mut self, ifindex: u32, announcement: Announcement) -> io::Result<()> {
+    fn send(&mut self, ifindex: u32, announcement: Announcement, forms: &[Form]) -> io::Result<()> {
         let socket = match &mut self.socket {
             Some(socket) => socket,
             none => none.insert(FrameSocket::open()?),
         };
-        for form in [Form::Request, Form::Reply] {
-            socket.send(ifindex, &announcement.frame(form))?;
+        for form in forms {
+            socket.send(ifindex, &announcement.frame(*form))?;
         }
         Ok(())
     }

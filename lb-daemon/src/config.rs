@@ -4,6 +4,7 @@
 //! The text goes through `decode` into the tables of `raw` (what each key holds), and through `check` into the types
 //! below (what the keys mean together).
 
+mod announce;
 mod check;
 mod command;
 mod decode;
@@ -20,6 +21,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use announce::{Announce, AnnounceForm};
 pub use command::{Command, Notify};
 pub use errors::{Error, Errors};
 pub use host_address::HostAddress;
@@ -43,6 +45,8 @@ pub struct Config {
     pub tracks: Vec<Track>,
     /// Commands that are told what happens.
     pub notify: Notify,
+    /// How floating addresses are announced.
+    pub announce: Announce,
     /// Virtual addresses, in the order of the file.
     pub vips: Vec<Vip>,
     /// Virtual services, in the order of the file.

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 use futures_util::{FutureExt as _, future::BoxFuture};
+use nix::sys::utsname::uname;
 use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
@@ -17,9 +18,11 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    address, announce,
+    address::{Addresses, Wanted},
+    announce,
     api::server,
     config::{self, Config, Host},
+    conflict,
     datapath::{
         Datapath as _,
         kernel::{self, KernelDatapath},
@@ -101,6 +104,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
     let sync = copy.start(table, datapath.schedules(), pair.role.clone(), known)?;
     let settle = config.peer.as_ref().map_or(Duration::ZERO, |peer| peer.interval * SETTLE_INTERVALS);
     let limits = datapath.limits();
+    let addresses = Addresses::new(&config.daemon.socket, &kernel_release());
     let (report, reports) = mpsc::channel(64);
     let (finding, findings) = mpsc::channel(64);
     let (handle, commands) = DirectorHandle::channel();
@@ -117,6 +121,8 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         findings,
         notifier: Notifier::start(),
         announcer: announce::start(settle),
+        conflicts: conflict::start(),
+        addresses,
         limits,
         targets,
         topology,
@@ -191,7 +197,8 @@ pub async fn teardown(config_path: &Path) -> Result<ExitCode> {
     let listener = server::bind(&config.daemon.socket)?;
     let socket_file = SocketFile(config.daemon.socket.clone());
     let floating: Vec<_> = floating(&config).into_iter().collect();
-    let addresses = address::reconcile(&floating, false).await;
+    let addresses =
+        Addresses::new(&config.daemon.socket, &kernel_release()).reconcile(&floating, Wanted::Away).await;
     let datapath = pins::teardown(&config.daemon.pin_dir);
     drop(socket_file);
     drop(listener);
@@ -221,6 +228,11 @@ fn open_datapath(
         bpf_log: config.daemon.bpf_log,
     };
     Ok(KernelDatapath::open(&settings, &interfaces)?)
+}
+
+/// As `uname -r` prints it; empty where the kernel does not tell.
+fn kernel_release() -> String {
+    uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Fires for each SIGHUP.

@@ -2,6 +2,7 @@
 //! Nothing outside this folder imports aya.
 
 mod attach;
+mod carry;
 mod entry;
 mod filter;
 mod flow_table;
@@ -18,6 +19,7 @@ pub mod pins;
 mod preflight;
 mod program_log;
 pub mod programs;
+mod resize;
 mod schedules;
 mod syscall;
 mod verifier;

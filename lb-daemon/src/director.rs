@@ -5,6 +5,7 @@
 
 mod answers;
 pub mod command;
+mod conflicts;
 pub mod rates;
 pub mod reload;
 mod role;
@@ -38,8 +39,10 @@ use self::{
     watchdog::Watchdog,
 };
 use crate::{
+    address::{Addresses, Wanted},
     announce::Announcer,
     config::{Config, Limits},
+    conflict::{self, Conflict},
     connections::Counts,
     datapath::Datapath,
     ha::{Role, driver::Handle as Pair},
@@ -83,6 +86,10 @@ pub struct Parts {
     pub notifier: Notifier,
     /// Gratuitous ARP.
     pub announcer: Announcer,
+    /// Sets the floating addresses.
+    pub addresses: Addresses,
+    /// Notices who else claims them.
+    pub conflicts: conflict::Watch,
     /// Where the targets whose next hops are wanted go.
     pub targets: watch::Sender<BTreeSet<Ipv4Addr>>,
     /// The network.
@@ -113,6 +120,8 @@ pub struct Director {
     /// Indices of the interfaces that the program is attached to.
     attached: BTreeMap<String, u32>,
     trouble: Trouble,
+    /// Conflicts over addresses that stand, and since when.
+    conflicts: BTreeMap<Conflict, Instant>,
 }
 
 /// What makes [`Director::run`] end.
@@ -145,6 +154,7 @@ impl Director {
             links,
             attached,
             trouble: Trouble::default(),
+            conflicts: BTreeMap::new(),
             parts,
         }
     }
@@ -156,6 +166,7 @@ impl Director {
     pub async fn start(&mut self) -> Result<(), String> {
         self.apply_config();
         self.try_replan()?;
+        self.place_addresses(Wanted::AsTheyAre).await;
         let state = self.parts.pair.role.borrow_and_update().clone();
         self.take_role(&state).await;
         Ok(())
@@ -194,6 +205,7 @@ impl Director {
                         return failure;
                     }
                 }
+                Some(report) = self.parts.conflicts.reports.recv() => self.conflict(report),
                 Some(report) = self.parts.findings.recv() => self.found(&report),
                 Some(report) = self.parts.reports.recv() => self.report(report),
                 counts = self.surveyor.finished() => self.surveyed(counts),
@@ -224,6 +236,7 @@ impl Director {
         }
         self.replan();
         self.tell_segments();
+        self.watch_for_conflicts();
         // What was announced while a link was down was lost, and a new MAC address is known to nobody.
         if links != self.links {
             self.links = links;
@@ -263,6 +276,7 @@ impl Director {
         self.parts.watchers.set(tracks);
         self.apply_condition();
         self.tell_segments();
+        self.watch_for_conflicts();
         self.parts.targets.send_if_modified(|current| {
             let wanted = targets(&self.parts.config);
             let changed = *current != wanted;
@@ -305,6 +319,7 @@ pub(crate) fn test_config() -> Config {
         peer: None,
         tracks: Vec::new(),
         notify: config::Notify::default(),
+        announce: config::Announce::default(),
         vips: Vec::new(),
         services: Vec::new(),
         limits: Limits::default(),

@@ -9,6 +9,7 @@ pub mod announce;
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod conflict;
 pub mod connections;
 pub mod daemon;
 pub mod datapath;

@@ -3,6 +3,8 @@
 //! There are two lanes, each with one command at a time and in the order of the events: one for the commands that stand for a
 //! state, so that the last one to run stands for the last state, and one for the command that hears of everything.
 
+use std::net::Ipv4Addr;
+
 use serde::Serialize;
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
@@ -35,6 +37,9 @@ pub struct Event {
     pub time: String,
     /// The other router; absent for one that stands alone.
     pub peer: Option<Peer>,
+    /// Who claims which address; only where that is what has happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<Conflict>,
 }
 
 /// What has happened.
@@ -47,6 +52,10 @@ pub enum Kind {
     Fault,
     /// It has none any more.
     Recovered,
+    /// Somebody else claims an address that is not his.
+    Conflict,
+    /// He does so no more.
+    ConflictOver,
 }
 
 /// The other router as this one sees it.
@@ -60,6 +69,19 @@ pub struct Peer {
     pub alive: bool,
 }
 
+/// Somebody else claims an address that is not his.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Conflict {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Interface that it was heard on.
+    pub interface: String,
+    /// Whoever claims it.
+    pub mac: String,
+    /// Who that is: `"a stranger"`, `"the peer"` or `"real server …"`.
+    pub claimed_by: String,
+}
+
 impl Event {
     /// The command that stands for what has happened, if `commands` has one.
     fn command<'a>(&self, commands: &'a Notify) -> Option<&'a Command> {
@@ -67,7 +89,7 @@ impl Event {
             (Kind::Role, "active") => commands.active.as_ref(),
             (Kind::Role, "standby") => commands.standby.as_ref(),
             (Kind::Fault, _) => commands.fault.as_ref(),
-            (Kind::Role | Kind::Recovered, _) => None,
+            (Kind::Role | Kind::Recovered | Kind::Conflict | Kind::ConflictOver, _) => None,
         }
     }
 }

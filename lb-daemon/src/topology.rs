@@ -5,6 +5,8 @@ use std::{
     net::Ipv4Addr,
 };
 
+use crate::config::Vip;
+
 /// A picture of the network at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
@@ -15,6 +17,8 @@ pub struct Topology {
     pub next_hops: BTreeMap<Ipv4Addr, NextHop>,
     /// Every IPv4 address of this network namespace.
     pub locals: BTreeSet<Ipv4Addr>,
+    /// The same with their prefix lengths and interfaces.
+    pub addresses: BTreeSet<Vip>,
 }
 
 /// A network interface.

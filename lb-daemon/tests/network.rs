@@ -6,6 +6,8 @@
 mod addresses;
 #[path = "network/announcements.rs"]
 mod announcements;
+#[path = "network/conflicts.rs"]
+mod conflicts;
 #[path = "network/lab.rs"]
 mod lab;
 #[path = "network/next_hops.rs"]

@@ -1,10 +1,14 @@
 //! What to add and remove, and what else would be lost: decided on values alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use netlink_packet_route::address::{AddressHeaderFlags, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 
-use crate::{config::Vip, netlink::snapshot};
+use super::{Change, Wanted};
+use crate::{
+    config::Vip,
+    netlink::snapshot::{self, ADDRESS_OWNER},
+};
 
 /// An address that stands on an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +17,8 @@ pub(super) struct Standing {
     pub(super) vip: Vip,
     /// Not the first one of its subnet on the interface.
     secondary: bool,
+    /// Added by `lbd`, as the kernel remembers it.
+    pub(super) marked: bool,
     /// As the kernel tells it, lifetime and label included: enough to put it back as it was.
     pub(super) message: AddressMessage,
 }
@@ -23,7 +29,8 @@ impl Standing {
         let address = snapshot::address(&message)?;
         let interface = (*names.get(&message.header.index)?).to_owned();
         let secondary = message.header.flags.contains(AddressHeaderFlags::Secondary);
-        Some(Self { vip: Vip { address, interface }, secondary, message })
+        let marked = message.attributes.contains(&AddressAttribute::Protocol(ADDRESS_OWNER));
+        Some(Self { vip: Vip { address, interface }, secondary, marked, message })
     }
 
     /// Whether `other` goes when this one goes: the kernel deletes a primary address together with its secondaries,
@@ -41,12 +48,38 @@ pub(super) fn missing<'a>(standing: &[Standing], floating: &'a [Vip]) -> Vec<&'a
     floating.iter().filter(|vip| !standing.iter().any(|other| other.vip == **vip)).collect()
 }
 
-/// Floating addresses that stand; secondaries first, so that no primary takes one of them along.
-pub(super) fn removals<'a>(standing: &'a [Standing], floating: &[Vip]) -> Vec<&'a Standing> {
-    let mut removals: Vec<&Standing> =
-        standing.iter().filter(|other| floating.contains(&other.vip)).collect();
+/// What stands and is not to: floating addresses where they are wanted away, and own ones that are floating no more.
+/// Secondaries first, so that no primary takes one of them along.
+pub(super) fn removals<'a>(
+    standing: &'a [Standing],
+    floating: &[Vip],
+    wanted: Wanted,
+    is_own: impl Fn(&Standing) -> bool,
+) -> Vec<&'a Standing> {
+    let is_due = |other: &&Standing| {
+        if floating.contains(&other.vip) { wanted == Wanted::Away } else { is_own(other) }
+    };
+    let mut removals: Vec<&Standing> = standing.iter().filter(is_due).collect();
     removals.sort_by_key(|standing| !standing.secondary);
     removals
+}
+
+/// What is to be remembered as added, after these changes to what stood: what was `recorded` and stands still, and what is new.
+pub(super) fn remembered(
+    standing: &[Standing],
+    recorded: &BTreeSet<Vip>,
+    changes: &[Change],
+) -> BTreeSet<Vip> {
+    let stood = recorded.iter().filter(|vip| standing.iter().any(|other| other.vip == **vip));
+    let mut remembered: BTreeSet<Vip> = stood.cloned().collect();
+    for change in changes {
+        match change {
+            Change::Added(vip) => drop(remembered.insert(vip.clone())),
+            Change::Removed(vip) => drop(remembered.remove(vip)),
+            Change::Restored(_) => {}
+        }
+    }
+    remembered
 }
 
 /// Addresses that are to stay, but that the kernel would delete together with a removed one.
@@ -60,8 +93,6 @@ pub(super) fn endangered<'a>(standing: &'a [Standing], removals: &[&Standing]) -
 
 #[cfg(test)]
 mod tests {
-    use netlink_packet_route::address::AddressAttribute;
-
     use super::*;
 
     const PRIMARY: bool = false;
@@ -78,22 +109,56 @@ mod tests {
         let standing = [standing("10.0.0.9/24", "eth0", SECONDARY)];
         for other in [vip("10.0.0.9/32", "eth0"), vip("10.0.0.9/24", "eth1"), vip("10.0.0.8/24", "eth0")] {
             assert_eq!(missing(&standing, std::slice::from_ref(&other)), [&other]);
-            assert_eq!(removals(&standing, &[other]), Vec::<&Standing>::new());
+            assert_eq!(away(&standing, &[other]), Vec::<&Standing>::new());
         }
+    }
+
+    #[test]
+    fn floating_addresses_go_on_standby_alone_whoever_has_set_them() {
+        let standing = [standing("10.0.0.9/24", "eth0", SECONDARY), own("10.0.0.8/24", "eth0")];
+        let floating = [vip("10.0.0.9/24", "eth0"), vip("10.0.0.8/24", "eth0")];
+        for wanted in [Wanted::Here, Wanted::AsTheyAre] {
+            assert_eq!(removals(&standing, &floating, wanted, is_marked), Vec::<&Standing>::new());
+        }
+        assert_eq!(away(&standing, &floating), [&standing[0], &standing[1]]);
+    }
+
+    #[test]
+    fn an_own_address_that_is_floating_no_more_goes_whatever_is_wanted() {
+        let standing = [
+            own("10.0.0.9/24", "eth0"),
+            own("10.0.0.8/32", "eth1"),
+            standing("10.0.0.7/24", "eth0", SECONDARY),
+        ];
+        let floating = [vip("10.0.0.9/32", "eth0")];
+        for wanted in [Wanted::Here, Wanted::Away, Wanted::AsTheyAre] {
+            let due = removals(&standing, &floating, wanted, is_marked);
+            assert_eq!(due, [&standing[0], &standing[1]], "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_gone_or_removed_is_forgotten_and_what_is_added_remembered() {
+        let [nine, eight, seven] = [9, 8, 7].map(|last| vip(&format!("10.0.0.{last}/32"), "eth0"));
+        let standing = [standing("10.0.0.9/32", "eth0", PRIMARY), standing("10.0.0.5/32", "eth0", PRIMARY)];
+        let recorded = BTreeSet::from([nine.clone(), eight]);
+        assert_eq!(remembered(&standing, &recorded, &[]), [nine.clone()].into());
+        let changes = [Change::Added(seven.clone()), Change::Removed(nine)];
+        assert_eq!(remembered(&standing, &recorded, &changes), [seven].into());
     }
 
     #[test]
     fn secondaries_are_removed_before_their_primary() {
         let standing = [standing("10.0.0.9/24", "eth0", PRIMARY), standing("10.0.0.8/24", "eth0", SECONDARY)];
         let floating = [vip("10.0.0.9/24", "eth0"), vip("10.0.0.8/24", "eth0")];
-        assert_eq!(removals(&standing, &floating), [&standing[1], &standing[0]]);
-        assert!(endangered(&standing, &removals(&standing, &floating)).is_empty());
+        assert_eq!(away(&standing, &floating), [&standing[1], &standing[0]]);
+        assert!(endangered(&standing, &away(&standing, &floating)).is_empty());
     }
 
     #[test]
     fn the_own_address_is_endangered_behind_a_floating_primary() {
         let standing = [standing("10.0.0.9/24", "eth0", PRIMARY), standing("10.0.0.1/24", "eth0", SECONDARY)];
-        let removals = removals(&standing, &[vip("10.0.0.9/24", "eth0")]);
+        let removals = away(&standing, &[vip("10.0.0.9/24", "eth0")]);
         assert_eq!(endangered(&standing, &removals), [&standing[1]]);
     }
 
@@ -106,7 +171,7 @@ mod tests {
             standing("10.0.1.1/24", "eth0", SECONDARY),
             standing("10.0.2.1/24", "eth0", PRIMARY),
         ];
-        let removals = removals(&standing, &[vip("10.0.0.9/24", "eth0")]);
+        let removals = away(&standing, &[vip("10.0.0.9/24", "eth0")]);
         assert!(endangered(&standing, &removals).is_empty());
     }
 
@@ -117,8 +182,26 @@ mod tests {
             standing("10.0.0.9/24", "eth0", SECONDARY),
             standing("10.0.0.2/24", "eth0", SECONDARY),
         ];
-        let removals = removals(&standing, &[vip("10.0.0.9/24", "eth0")]);
+        let removals = away(&standing, &[vip("10.0.0.9/24", "eth0")]);
         assert!(endangered(&standing, &removals).is_empty());
+    }
+
+    /// What goes where the floating addresses are wanted away.
+    fn away<'a>(standing: &'a [Standing], floating: &[Vip]) -> Vec<&'a Standing> {
+        removals(standing, floating, Wanted::Away, is_marked)
+    }
+
+    fn is_marked(standing: &Standing) -> bool {
+        standing.marked
+    }
+
+    /// An address that `lbd` has added.
+    fn own(address: &str, interface: &str) -> Standing {
+        let mut message = standing(address, interface, SECONDARY).message;
+        message.attributes.push(AddressAttribute::Protocol(ADDRESS_OWNER));
+        let own = Standing::of(message, &BTreeMap::from([(3, "eth0"), (4, "eth1")])).unwrap();
+        assert!(own.marked);
+        own
     }
 
     fn vip(address: &str, interface: &str) -> Vip {

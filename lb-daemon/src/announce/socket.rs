@@ -7,14 +7,14 @@ use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
 use super::arp::{BROADCAST, ETHERTYPE_ARP};
 
 /// Sends frames through any interface; receives none.
-pub(super) struct FrameSocket(Socket);
+pub(crate) struct FrameSocket(Socket);
 
 impl FrameSocket {
     /// Opens a socket in the network namespace of the calling thread.
     ///
     /// # Errors
     /// Without `CAP_NET_RAW`.
-    pub(super) fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         // Protocol 0: nothing is received, so nothing has to be read.
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
         socket.set_nonblocking(true)?;
@@ -25,13 +25,13 @@ impl FrameSocket {
     ///
     /// # Errors
     /// When the interface is gone or down, or its queue is full.
-    pub(super) fn send(&self, ifindex: u32, frame: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&self, ifindex: u32, frame: &[u8]) -> io::Result<()> {
         self.0.send_to(frame, &link_address(ifindex)?).map(drop)
     }
 }
 
-/// The `sockaddr_ll` of everyone behind an interface.
-fn link_address(ifindex: u32) -> io::Result<SockAddr> {
+/// The `sockaddr_ll` of ARP with everyone behind an interface.
+pub(crate) fn link_address(ifindex: u32) -> io::Result<SockAddr> {
     let mut storage = SockAddrStorage::zeroed();
     // SAFETY: `sockaddr_ll` is a socket address, plain integers, and no larger than the storage; all of its bytes have
     // been initialised.

@@ -32,6 +32,9 @@ pub struct Status {
     pub interfaces: Vec<InterfaceStatus>,
     /// Virtual addresses and the NAT router address, and whether they stand on the interface now.
     pub addresses: Vec<AddressStatus>,
+    /// Addresses that somebody else claims.
+    #[serde(default)]
+    pub conflicts: Vec<ConflictStatus>,
     /// Services.
     pub services: Vec<ServiceStatus>,
     /// Things that are not as they should be, one line each.
@@ -166,6 +169,23 @@ pub struct AddressStatus {
     pub interface: String,
     /// Whether it stands on the interface now.
     pub present: bool,
+}
+
+/// Somebody else claims an address that is not his.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictStatus {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Interface that it was heard on.
+    pub interface: String,
+    /// MAC address of whoever claims it.
+    pub mac: String,
+    /// Who that is: `"a stranger"`, `"the peer"` or `"real server …"`.
+    pub claimed_by: String,
+    /// Seconds since it was noticed.
+    pub since_secs: u64,
+    /// One sentence.
+    pub text: String,
 }
 
 /// A virtual service.

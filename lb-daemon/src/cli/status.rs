@@ -10,8 +10,8 @@ use super::{
 use crate::api::{
     client::Client,
     types::{
-        AddressStatus, InterfaceStatus, PathStatus, PeerStatus, Status, TrackStatus, Transition,
-        WitnessStatus,
+        AddressStatus, ConflictStatus, InterfaceStatus, PathStatus, PeerStatus, Status, TrackStatus,
+        Transition, WitnessStatus,
     },
 };
 
@@ -43,6 +43,7 @@ pub fn render(status: &Status) -> String {
     facts(&mut out, "Sync", status.sync.iter().flat_map(sync::lines));
     facts(&mut out, "Interfaces", status.interfaces.iter().map(interface));
     facts(&mut out, "Addresses", status.addresses.iter().map(|one| address(one, role)));
+    facts(&mut out, "Conflicts", status.conflicts.iter().map(conflict));
     out.push('\n');
     out += &services::render(&status.services);
     if !status.warnings.is_empty() {
@@ -139,6 +140,11 @@ fn address(address: &AddressStatus, role: &str) -> String {
         (false, _) => "not here",
     };
     format!("{address} on {interface}, {place}")
+}
+
+fn conflict(conflict: &ConflictStatus) -> String {
+    let ConflictStatus { address, interface, mac, claimed_by, since_secs, .. } = conflict;
+    format!("{address} on {interface} CLAIMED by {claimed_by}, {mac}, for {}", span(*since_secs))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! From the file as written to the validated [`Config`]: defaults, and what one key means for another. Every mistake
 //! is reported; a function returns `None` where one left it without a value.
 
+mod announce;
 mod command;
 mod health;
 mod notify;
@@ -32,6 +33,7 @@ pub(super) fn check(
     };
     let tracks = track::tracks(file, host, report);
     let notify = notify::notify(file, report);
+    let announce = announce::announce(file, report);
     let services = service::services(file, report);
     let limits = limits(file, report);
     let daemon = daemon(file);
@@ -40,6 +42,7 @@ pub(super) fn check(
         peer: peer?,
         tracks: tracks?,
         notify: notify?,
+        announce: announce?,
         vips: vips?,
         services: services?,
         limits: limits?,

@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 use lb_common::{Method, Scheduler};
 
 use super::{
-    BpfLog, HostAddress,
+    AnnounceForm, BpfLog, HostAddress,
     decode::{List, table},
     values::{
         AbsolutePath, CheckType, FailbackWord, Interface, Name, Port, Protocol, RequestHost, RequestPath,
@@ -22,6 +22,7 @@ table! {
         optional peer: Peer,
         optional track: List<Track>,
         optional notify: Notify,
+        optional announce: Announce,
         optional vip: List<Vip>,
         optional service: List<Service>,
         optional limits: Limits,
@@ -108,6 +109,20 @@ table! {
         optional event_cmd: List<SomeText>,
         optional user: Name,
         optional timeout: Span<100, 600_000>,
+    }
+}
+
+table! {
+    /// `[announce]`
+    Announce {
+        optional form: AnnounceForm,
+        optional burst: Whole<u16, 1, 100>,
+        optional spacing: Span<10, 10_000>,
+        optional repeats: Whole<u16, 0, 100>,
+        optional delay: Span<100, 600_000>,
+        optional refresh: Span<0, 86_400_000>,
+        optional refresh_burst: Whole<u16, 1, 100>,
+        optional probe: Span<0, 86_400_000>,
     }
 }
 

@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 use lb_common::{IPPROTO_TCP, IPPROTO_UDP, Method, Scheduler};
 use toml::de::DeValue;
 
-use super::{BpfLog, decode::Scalar};
+use super::{AnnounceForm, BpfLog, decode::Scalar};
 
 /// A whole number, `MIN..=MAX`, both of which `T` holds.
 #[derive(Clone, Copy, Debug)]
@@ -293,5 +293,6 @@ words! {
     CheckType: "connect" => Self::Connect, "send_expect" => Self::SendExpect, "http" => Self::Http, "none" => Self::None;
     TrackType: "link" => Self::Link, "gateway" => Self::Gateway, "script" => Self::Script;
     FailbackWord: "auto" => Self::Auto, "manual" => Self::Manual;
+    AnnounceForm: "both" => Self::Both, "request" => Self::Request, "reply" => Self::Reply;
     BpfLog: "off" => Self::Off, "warn" => Self::Warn, "info" => Self::Info, "debug" => Self::Debug;
 }

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+use aya::Ebpf;
 use lb_common::{Counter, RealCounters, Reason, ServiceKey};
 
 use super::{
@@ -15,6 +16,7 @@ use super::{
     preflight,
     program_log::ProgramLog,
     programs,
+    resize::{self, Resize},
     schedules::KernelSchedules,
 };
 use crate::{
@@ -81,18 +83,29 @@ impl KernelDatapath {
         interfaces: &BTreeMap<String, u32>,
     ) -> Result<(Self, Vec<String>), Error> {
         attach::refuse_foreign(pins, interfaces)?;
-        let (mut ebpf, mut notices) = load::load(kernel, pins, &settings.limits, settings.bpf_log)?;
+        resize::settle(pins)?;
+        let (pins, mut ebpf, mut notices) = load_in(pins, kernel, settings)?;
         let log = match settings.bpf_log {
             BpfLog::Off => None,
             BpfLog::Warn | BpfLog::Info | BpfLog::Debug => {
                 ProgramLog::start(&mut ebpf).map_err(|notice| notices.push(notice)).ok()
             }
         };
-        let maps = Maps::take(&mut ebpf, pins)?;
-        let clock = programs::clock(&mut ebpf).map_err(|error| Error::Setup(error.to_string()))?;
-        let flow_table = Arc::new(KernelFlowTable::open(pins, clock)?);
-        let schedules = Arc::new(KernelSchedules::open(pins)?);
-        let (entry, attached) = Entry::attach(ebpf, pins, interfaces)?;
+        let maps = Maps::take(&mut ebpf, &pins)?;
+        let mut clock = || programs::clock(&mut ebpf).map_err(|error| Error::Setup(error.to_string()));
+        let flow_table = Arc::new(KernelFlowTable::open(&pins, clock()?)?);
+        let schedules = Arc::new(KernelSchedules::open(&pins)?);
+        let resize = match pins.current() {
+            Some(current) => {
+                let old = KernelFlowTable::open(&current, clock()?)?;
+                Some(Resize::begin(&pins, old, &flow_table)?)
+            }
+            None => None,
+        };
+        let (entry, attached) = Entry::attach(ebpf, &pins, interfaces)?;
+        if let Some(resize) = resize {
+            notices.push(resize.finish(&pins)?);
+        }
         notices.extend(attached.notices);
         for folder in pins.remove_other_layouts()? {
             notices.push(format!("removed the maps of another version in {}", folder.display()));
@@ -106,6 +119,25 @@ impl KernelDatapath {
     pub const fn limits(&self) -> Limits {
         self.limits
     }
+}
+
+/// Loads the program over the flow table that it is to use: a new one, where the one in use has another size than the settings say.
+/// Where the kernel has no room for a second one, it stays.
+fn load_in(pins: &Pins, kernel: (u32, u32), settings: &Settings) -> Result<(Pins, Ebpf, Vec<String>), Error> {
+    let load = |pins: &Pins| load::load(kernel, pins, &settings.limits, settings.bpf_log);
+    let mut refused = None;
+    if resize::is_due(pins, &settings.limits)? {
+        let next = pins.next();
+        match load(&next) {
+            Ok((ebpf, notices)) => return Ok((next, ebpf, notices)),
+            Err(error) => {
+                next.drop_next()?;
+                refused = Some(format!("no flow table of another size: {error}"));
+            }
+        }
+    }
+    let (ebpf, notices) = load(pins)?;
+    Ok((pins.clone(), ebpf, refused.into_iter().chain(notices).collect()))
 }
 
 impl Datapath for KernelDatapath {

@@ -1,7 +1,7 @@
 //! Where the data plane is pinned, so that it outlives the daemon:
 //!
 //! ```text
-//! <pin_dir>/v<LAYOUT_VERSION>/<MAP>   the maps of one layout
+//! <pin_dir>/v<LAYOUT_VERSION>/<MAP>   the maps of one layout; <MAP>_NEXT while a flow table of another size takes over
 //! <pin_dir>/links/<interface>         the program's link to each interface
 //! ```
 
@@ -11,14 +11,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lb_common::LAYOUT_VERSION;
+use lb_common::{LAYOUT_VERSION, map};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use super::{Error, syscall};
 
+/// The maps of a flow table, which are made anew for one of another size. The table is the last to be renamed: it says which program
+/// runs.
+const OF_FLOW_TABLE: [&str; 3] = [map::CHANGES, map::PROGRAMS, map::FLOWS];
+
 /// The directory that everything is pinned in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pins(PathBuf);
+pub(super) struct Pins {
+    folder: PathBuf,
+    /// Whether the maps of the flow table are those that will take over.
+    is_next: bool,
+}
 
 impl Pins {
     /// The pins below `pin_dir`, whose directories are made where they are missing, and whether nothing was pinned
@@ -28,7 +36,7 @@ impl Pins {
     /// When `pin_dir` is not on a BPF file system, or a directory cannot be made.
     pub(super) fn create(pin_dir: &Path) -> Result<(Self, bool), Error> {
         require_bpf_fs(pin_dir)?;
-        let pins = Self(pin_dir.to_owned());
+        let pins = Self { folder: pin_dir.to_owned(), is_next: false };
         let fresh = pins.layouts()?.is_empty() && !pins.links().exists();
         for folder in [pins.maps(), pins.links()] {
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
@@ -39,12 +47,57 @@ impl Pins {
 
     /// Directory of the maps of this layout.
     pub(super) fn maps(&self) -> PathBuf {
-        self.0.join(format!("v{LAYOUT_VERSION}"))
+        self.folder.join(format!("v{LAYOUT_VERSION}"))
     }
 
     /// Where a map of this layout is pinned.
     pub(super) fn map(&self, name: &str) -> PathBuf {
-        self.maps().join(name)
+        if self.is_next && OF_FLOW_TABLE.contains(&name) {
+            self.next_map(name)
+        } else {
+            self.maps().join(name)
+        }
+    }
+
+    /// The same, with the maps of a flow table that will take over from the one in use.
+    pub(super) fn next(&self) -> Self {
+        Self { is_next: true, ..self.clone() }
+    }
+
+    /// Where these are the [`next`](Self::next) maps, those in use.
+    pub(super) fn current(&self) -> Option<Self> {
+        self.is_next.then(|| Self { is_next: false, ..self.clone() })
+    }
+
+    /// Pins of a flow table that has not taken over.
+    pub(super) fn left_over(&self) -> Vec<PathBuf> {
+        OF_FLOW_TABLE.map(|name| self.next_map(name)).into_iter().filter(|path| path.exists()).collect()
+    }
+
+    /// The flow table that has taken over gets the names of the one before it, whose maps go.
+    ///
+    /// # Errors
+    /// When a pin cannot be renamed.
+    pub(super) fn adopt_next(&self) -> Result<(), Error> {
+        for name in OF_FLOW_TABLE {
+            let (next, current) = (self.next_map(name), self.maps().join(name));
+            if next.exists() {
+                fs::rename(&next, current).map_err(|error| failure("rename", &next, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a flow table that was to take over.
+    ///
+    /// # Errors
+    /// When a pin cannot be removed.
+    pub(super) fn drop_next(&self) -> Result<(), Error> {
+        OF_FLOW_TABLE.iter().try_for_each(|name| remove_file(&self.next_map(name)))
+    }
+
+    fn next_map(&self, name: &str) -> PathBuf {
+        self.maps().join(format!("{name}_NEXT"))
     }
 
     /// Where the link to an interface is pinned.
@@ -77,13 +130,13 @@ impl Pins {
 
     /// Directory of the links.
     fn links(&self) -> PathBuf {
-        self.0.join("links")
+        self.folder.join("links")
     }
 
     /// Directories of all layouts.
     fn layouts(&self) -> Result<Vec<PathBuf>, Error> {
         let is_layout = |name: &&String| name.strip_prefix('v').is_some_and(|n| n.parse::<u32>().is_ok());
-        Ok(names(&self.0)?.iter().filter(is_layout).map(|name| self.0.join(name)).collect())
+        Ok(names(&self.folder)?.iter().filter(is_layout).map(|name| self.folder.join(name)).collect())
     }
 }
 
@@ -97,7 +150,7 @@ pub fn teardown(pin_dir: &Path) -> Result<Vec<String>, Error> {
         return Ok(Vec::new());
     }
     require_bpf_fs(pin_dir)?;
-    let pins = Pins(pin_dir.to_owned());
+    let pins = Pins { folder: pin_dir.to_owned(), is_next: false };
     let mut done = Vec::new();
     for interface in pins.linked_interfaces()? {
         remove_link(&pins.link(&interface))?;

@@ -44,8 +44,8 @@ impl Director {
         // A copy: to hold the borrow while the pair is asked below would hold up the heartbeat.
         let role = self.parts.pair.role.borrow().clone();
         let pair = self.parts.pair.warnings().into_iter().chain(self.parts.sync.warnings());
-        let trouble: Vec<String> =
-            self.trouble.lines().chain(self.parts.announcer.warnings()).chain(pair).collect();
+        let announcer = self.parts.announcer.warnings().into_iter().chain(self.parts.conflicts.warnings());
+        let trouble: Vec<String> = self.trouble.lines().chain(announcer).chain(pair).collect();
         let counters = self.counters()?;
         Ok(status::build(&status::Facts {
             config: &self.parts.config,
@@ -65,6 +65,7 @@ impl Director {
             connections: &self.connections,
             counters: &counters,
             rates: &self.estimator,
+            conflicts: self.conflict_statuses(),
             trouble: &trouble,
         }))
     }

@@ -12,7 +12,6 @@ use super::{
     servers::{self, real_id},
 };
 use crate::{
-    address,
     config::{self, Check, Config, Host, Vip},
     netlink,
     plan::{Override, RealId},
@@ -30,7 +29,6 @@ impl Director {
                 return Err(refusal);
             }
         };
-        let removed: Vec<Vip> = floating(&self.parts.config).difference(&floating(&new)).cloned().collect();
         // Checked with the file: nothing in it needs a restart.
         let _ = self.parts.pair.update(new.peer.clone(), new.hash());
         if let Some(peer) = &new.peer {
@@ -40,12 +38,8 @@ impl Director {
         servers::retain_configured(&self.parts.config, &mut self.overrides);
         self.apply_config();
         self.replan();
-        let result = address::reconcile(&removed, false).await;
-        self.trouble.note("removed addresses", result.err());
-        if self.applied.forwards() {
-            self.place_addresses(true).await;
-            self.announce();
-        }
+        self.place_addresses(self.wanted_addresses()).await;
+        self.announce();
         let done = format!("configuration reloaded: {} services", self.parts.config.services.len());
         info!("{done}");
         let trouble: Vec<String> = self.trouble.lines().collect();

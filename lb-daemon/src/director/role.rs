@@ -6,7 +6,7 @@ use tracing::info;
 
 use super::{Director, reload::floating};
 use crate::{
-    address,
+    address::{self, Wanted},
     config::Vip,
     ha::{Role, driver::RoleState},
 };
@@ -33,7 +33,7 @@ impl Director {
             Role::Active => {
                 self.replan();
                 self.parts.pair.applied(state.role);
-                self.place_addresses(true).await;
+                self.place_addresses(Wanted::Here).await;
                 self.announce();
             }
             // The peer announces now. This router forwards on, even where it had not come to begin.
@@ -48,11 +48,12 @@ impl Director {
             Role::Standby => {
                 self.parts.pair.applied(state.role);
                 self.parts.announcer.standby();
-                self.place_addresses(false).await;
+                self.place_addresses(Wanted::Away).await;
                 self.replan();
             }
         }
         self.parts.pair.applied(state.role);
+        self.watch_for_conflicts();
         if before != state.role {
             self.tell_role(before, &state.reason);
         }
@@ -85,10 +86,20 @@ impl Director {
         }
     }
 
+    /// Where the role wants the floating addresses.
+    pub(super) fn wanted_addresses(&self) -> Wanted {
+        match self.applied {
+            Role::Active | Role::Leaving => Wanted::Here,
+            Role::Standby => Wanted::Away,
+            // What a predecessor left stays until the pair has decided.
+            Role::Starting => Wanted::AsTheyAre,
+        }
+    }
+
     /// Makes the floating addresses stand or not; whether any had to be changed.
-    pub(super) async fn place_addresses(&mut self, wanted: bool) -> bool {
+    pub(super) async fn place_addresses(&mut self, wanted: Wanted) -> bool {
         let floating: Vec<Vip> = floating(&self.parts.config).into_iter().collect();
-        let result = address::reconcile(&floating, wanted).await;
+        let result = self.parts.addresses.reconcile(&floating, wanted).await;
         let changes = match &result {
             Ok(changes) | Err(address::Error::Incomplete { changes, .. }) => changes.as_slice(),
             Err(address::Error::Read(_)) => &[],
@@ -102,15 +113,16 @@ impl Director {
     /// Tries the addresses again where that failed, and corrects what others did to them: a network manager that
     /// removes what it has not set itself, or a person.
     pub(super) async fn heal_addresses(&mut self) {
-        let wanted = match self.applied {
+        let here = match self.applied {
             Role::Active => true,
             Role::Standby => false,
             Role::Starting | Role::Leaving => return,
         };
         let differs = {
-            let locals = &self.parts.topology.borrow().locals;
-            floating(&self.parts.config).iter().any(|vip| locals.contains(&vip.address.addr()) != wanted)
+            let standing = &self.parts.topology.borrow().addresses;
+            floating(&self.parts.config).iter().any(|vip| standing.contains(vip) != here)
         };
+        let wanted = self.wanted_addresses();
         if (differs || self.trouble.stands(ADDRESSES)) && self.place_addresses(wanted).await {
             self.announce();
         }
@@ -129,6 +141,6 @@ impl Director {
                 Some((vip.clone(), link.index, link.mac))
             })
             .collect();
-        self.parts.announcer.active(addresses);
+        self.parts.announcer.active(self.parts.config.announce, addresses);
     }
 }

@@ -6,8 +6,8 @@ use lb_common::{IPPROTO_TCP, Method, RealCounters};
 
 use crate::{
     api::types::{
-        AddressStatus, InterfaceStatus, PeerStatus, RealStatus, ServiceStatus, Status, SyncStatus, Totals,
-        TrackStatus,
+        AddressStatus, ConflictStatus, InterfaceStatus, PeerStatus, RealStatus, ServiceStatus, Status,
+        SyncStatus, Totals, TrackStatus,
     },
     config::{Config, Real, Service},
     connections::Counts,
@@ -45,6 +45,8 @@ pub struct Facts<'a> {
     pub counters: &'a BTreeMap<RealId, RealCounters>,
     /// Rates of each server.
     pub rates: &'a Estimator,
+    /// Addresses that somebody else claims.
+    pub conflicts: Vec<ConflictStatus>,
     /// What went wrong in the director and still stands.
     pub trouble: &'a [String],
 }
@@ -67,6 +69,7 @@ pub fn build(facts: &Facts<'_>) -> Status {
             .map(|(name, mode)| InterfaceStatus { name: name.clone(), mode: (*mode).to_owned() })
             .collect(),
         addresses: addresses(facts),
+        conflicts: facts.conflicts.clone(),
         services: facts.config.services.iter().map(|one| service(facts, one)).collect(),
         warnings: facts.trouble.to_vec(),
     };
@@ -80,7 +83,7 @@ fn addresses(facts: &Facts<'_>) -> Vec<AddressStatus> {
         .into_iter()
         .map(|vip| AddressStatus {
             address: vip.address.to_string(),
-            present: facts.topology.locals.contains(&vip.address.addr()),
+            present: facts.topology.addresses.contains(&vip),
             interface: vip.interface,
         })
         .collect()
@@ -173,6 +176,16 @@ fn warnings(facts: &Facts<'_>, status: &Status) -> Vec<String> {
             "no heartbeat path is IPv4: packets of connections unknown here cannot be passed to the peer";
         lines.push(what.to_owned());
     }
+    for vip in floating(facts.config) {
+        let strays = facts.topology.addresses.iter();
+        for stray in strays.filter(|other| other.address.addr() == vip.address.addr() && **other != vip) {
+            lines.push(format!(
+                "{} on {} is not of the configuration: it is answered for whatever the role",
+                stray.address, stray.interface
+            ));
+        }
+    }
+    lines.extend(status.conflicts.iter().map(|conflict| format!("address conflict: {}", conflict.text)));
     for address in &status.addresses {
         let wanted = status.role == "active";
         if wanted && !address.present {

@@ -15,10 +15,12 @@ use lb_common::{
     ConnState, IPPROTO_TCP, Method, Scheduler, ServiceKey,
     flow_table::{Bucket as _, Client, Key, Meta, Phase},
 };
+use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::*;
 use crate::{
+    address::Addresses,
     announce,
     api::{server::Backend as _, types::Status},
     config::{Check, Probe, Real, Service, Vip},
@@ -42,6 +44,7 @@ struct Rig {
     reports: mpsc::Sender<Report>,
     topology: watch::Sender<Topology>,
     targets: watch::Receiver<BTreeSet<Ipv4Addr>>,
+    _folder: TempDir,
     stop: oneshot::Sender<Stop>,
     director: JoinHandle<(Director, Stop)>,
     _hangups: mpsc::Sender<()>,
@@ -55,10 +58,13 @@ struct Idle {
     reports: mpsc::Sender<Report>,
     topology: watch::Sender<Topology>,
     targets: watch::Receiver<BTreeSet<Ipv4Addr>>,
+    folder: TempDir,
 }
 
 impl Idle {
     fn new(config: Config, datapath: &MemoryDatapath, file: &Path) -> Self {
+        // Beside a real lbd of this host these tests must not know which addresses are its own.
+        let folder = tempfile::tempdir().unwrap();
         let (reports, heard) = mpsc::channel(64);
         let (unheard, _) = mpsc::channel(1);
         let (findings, found) = mpsc::channel(64);
@@ -86,17 +92,19 @@ impl Idle {
             findings: found,
             notifier: Notifier::start(),
             announcer: announce::start(Duration::ZERO),
+            conflicts: conflict::start(),
+            addresses: Addresses::new(&folder.path().join("lbd.sock"), "5.15.0"),
             targets: wanted,
             topology: seen,
             commands,
             watchdog: Watchdog::default(),
         });
-        Self { director, datapath: datapath.clone(), handle, reports, topology, targets }
+        Self { director, datapath: datapath.clone(), handle, reports, topology, targets, folder }
     }
 
     /// Starts the director.
     async fn run(self) -> Rig {
-        let Self { mut director, datapath, handle, reports, topology, targets } = self;
+        let Self { mut director, datapath, handle, reports, topology, targets, folder } = self;
         director.start().await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let (hangups, reload) = mpsc::channel(1);
@@ -104,7 +112,17 @@ impl Idle {
             let stop = director.run(reload, async { stopped.await.unwrap_or(Stop::Planned) }).await;
             (director, stop)
         });
-        Rig { datapath, handle, reports, topology, targets, stop, director, _hangups: hangups }
+        Rig {
+            datapath,
+            handle,
+            reports,
+            topology,
+            targets,
+            _folder: folder,
+            stop,
+            director,
+            _hangups: hangups,
+        }
     }
 }
 
@@ -218,6 +236,7 @@ fn network(config: &Config) -> Topology {
         links: [("lo".to_owned(), Link { index: 1, mac: [0; 6], up: true })].into(),
         next_hops: targets(config).into_iter().map(|to| (to, hop(to))).collect(),
         locals: BTreeSet::new(),
+        addresses: BTreeSet::new(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::Director;
 use crate::{
     ha::Role,
-    notify::{Event, Kind, Peer},
+    notify::{Conflict, Event, Kind, Peer},
 };
 
 impl Director {
@@ -29,10 +29,23 @@ impl Director {
         }
     }
 
+    /// Tells that somebody else claims an address, or does so no more.
+    pub(super) fn tell_conflict(&self, event: Kind, conflict: Conflict, reason: String) {
+        self.tell_event(Event { conflict: Some(conflict), ..self.event(event, None, reason) });
+    }
+
     fn tell(&self, event: Kind, before: Option<Role>, reason: String) {
+        self.tell_event(self.event(event, before, reason));
+    }
+
+    fn tell_event(&self, event: Event) {
+        self.parts.notifier.tell(&event, &self.parts.config.notify);
+    }
+
+    fn event(&self, event: Kind, before: Option<Role>, reason: String) -> Event {
         let config = &self.parts.config;
         let peer = config.peer.as_ref().map(|_| self.parts.pair.status());
-        let event = Event {
+        Event {
             event,
             router: config.router.name.clone(),
             role: self.applied.name().to_owned(),
@@ -40,7 +53,7 @@ impl Director {
             reason,
             time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
             peer: peer.map(|peer| Peer { name: peer.name, role: peer.role, alive: peer.alive }),
-        };
-        self.parts.notifier.tell(&event, &config.notify);
+            conflict: None,
+        }
     }
 }

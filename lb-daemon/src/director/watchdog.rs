@@ -1,6 +1,9 @@
 //! Notices a director that is stuck. Its heartbeat would go on and say that all is well, while nobody follows roles,
 //! health or the network: half a router. Without the daemon the data plane forwards just the same, the peer takes over,
 //! and the service manager starts another daemon.
+//!
+//! A process that stands still as a whole cannot notice that. So the service manager is told at every look that all is well, if it
+//! wants to hear it (`WatchdogSec` of systemd), and ends a process from which it hears nothing.
 
 use std::{
     sync::{
@@ -44,7 +47,7 @@ impl Watchdog {
                 thread::sleep(PERIOD);
                 match looked_at.upgrade() {
                     Some(hunger) if is_stuck(&hunger) => end(),
-                    Some(_) => {}
+                    Some(_) => tell_service_manager(),
                     None => return,
                 }
             }
@@ -68,6 +71,14 @@ impl Watchdog {
 /// One look.
 fn is_stuck(hunger: &AtomicU32) -> bool {
     hunger.fetch_add(1, Ordering::Relaxed) >= PATIENCE
+}
+
+/// Says that all is well, where somebody listens for it.
+fn tell_service_manager() {
+    if sd_notify::watchdog_enabled().is_some() {
+        // What could not be sent now is sent in a second.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+    }
 }
 
 fn end() {

@@ -27,7 +27,8 @@ impl Snapshot {
                 Some((target, NextHop { ifindex: hop.ifindex, mac, source_mac: link.mac }))
             })
             .collect();
-        Topology { links: self.links.clone(), next_hops, locals: self.locals.clone() }
+        let (locals, addresses) = (self.locals.clone(), self.addresses.clone());
+        Topology { links: self.links.clone(), next_hops, locals, addresses }
     }
 
     /// Neighbours that targets are reached by now.
@@ -72,6 +73,7 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::{super::snapshot::Neighbour, *};
+    use crate::config::Vip;
 
     const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
     const NEAR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 5);
@@ -88,6 +90,7 @@ mod tests {
         assert_eq!(topology.next_hops[&NEAR], NextHop { ifindex: 3, mac: NEAR_MAC, source_mac: OWN_MAC });
         assert_eq!(topology.next_hops[&FAR], NextHop { ifindex: 3, mac: GATEWAY_MAC, source_mac: OWN_MAC });
         assert_eq!(topology.locals, BTreeSet::from([OWN]));
+        assert_eq!(topology.addresses, snapshot().addresses);
         assert!(topology.links["eth0"].up);
     }
 
@@ -183,6 +186,7 @@ mod tests {
         Snapshot {
             links: [("eth0".to_owned(), Link { index: 3, mac: OWN_MAC, up: true })].into(),
             locals: [OWN].into(),
+            addresses: [Vip { address: OWN.into(), interface: "eth0".to_owned() }].into(),
             routes: [(NEAR, hop(NEAR)), (FAR, hop(GATEWAY))].into(),
             neighbours: [
                 (hop(NEAR), RESOLVED),

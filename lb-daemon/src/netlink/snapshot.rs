@@ -8,17 +8,20 @@ use std::{
 use ipnet::Ipv4Net;
 use netlink_packet_route::{
     AddressFamily,
-    address::{AddressAttribute, AddressMessage},
+    address::{AddressAttribute, AddressMessage, AddressProtocol},
     link::{LinkAttribute, LinkFlags, LinkMessage},
     neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourExtFlags, NeighbourMessage, NeighbourState},
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType},
 };
 
-use crate::topology::Link;
+use crate::{config::Vip, topology::Link};
 
 /// Marks the neighbour entries that `lbd` has made (`NDA_PROTOCOL`), so that it knows them again after a restart.
 /// The number is one that neither linux/rtnetlink.h nor iproute2's rt_protos gives to anyone.
 pub(crate) const OWNER: RouteProtocol = RouteProtocol::Other(76);
+
+/// Marks the addresses that `lbd` has added (`IFA_PROTO`), likewise. linux/if_addr.h has given away 1 to 3.
+pub(crate) const ADDRESS_OWNER: AddressProtocol = AddressProtocol::Other(76);
 
 /// A neighbour that packets are handed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +52,8 @@ pub(crate) struct Snapshot {
     pub(crate) links: BTreeMap<String, Link>,
     /// Own addresses.
     pub(crate) locals: BTreeSet<Ipv4Addr>,
+    /// The same with their prefix lengths and interfaces.
+    pub(crate) addresses: BTreeSet<Vip>,
     /// Where packets to each target go; a target without a route is absent.
     pub(crate) routes: BTreeMap<Ipv4Addr, Hop>,
     /// The neighbour table.

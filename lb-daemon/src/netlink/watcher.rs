@@ -19,7 +19,10 @@ use super::{
     snapshot::{self, Hop, Snapshot},
     socket::{Event, Events, Presence, Requests, Task},
 };
-use crate::topology::Topology;
+use crate::{
+    config::Vip,
+    topology::{Link, Topology},
+};
 
 /// Notifications come in bursts; those that arrive this soon after the first are answered together.
 const COALESCE: Duration = Duration::from_millis(5);
@@ -242,9 +245,17 @@ fn tolerate(result: Result<(), Error>) -> Result<(), Error> {
 }
 
 async fn read(requests: &Requests, targets: BTreeSet<Ipv4Addr>) -> Result<Snapshot, Error> {
-    let links = requests.links().await?.iter().filter_map(snapshot::link).collect();
-    let addresses = requests.addresses().await?;
-    let locals = addresses.iter().filter_map(snapshot::address).map(|net| net.addr()).collect();
+    let links: BTreeMap<String, Link> = requests.links().await?.iter().filter_map(snapshot::link).collect();
+    let rows = requests.addresses().await?;
+    let locals = rows.iter().filter_map(snapshot::address).map(|net| net.addr()).collect();
+    let names: BTreeMap<u32, &String> = links.iter().map(|(name, link)| (link.index, name)).collect();
+    let addresses = rows
+        .iter()
+        .filter_map(|row| {
+            let interface = (*names.get(&row.header.index)?).clone();
+            Some(Vip { address: snapshot::address(row)?, interface })
+        })
+        .collect();
     let routes: Vec<(Ipv4Addr, Option<Hop>)> = futures_util::stream::iter(targets)
         .map(async |target| requests.route(target).await.map(|hop| (target, hop)))
         .buffer_unordered(LOOKUPS)
@@ -253,5 +264,5 @@ async fn read(requests: &Requests, targets: BTreeSet<Ipv4Addr>) -> Result<Snapsh
     let routes: BTreeMap<Ipv4Addr, Hop> =
         routes.into_iter().filter_map(|(target, hop)| Some((target, hop?))).collect();
     let neighbours = requests.neighbours().await?.iter().filter_map(snapshot::neighbour).collect();
-    Ok(Snapshot { links, locals, routes, neighbours })
+    Ok(Snapshot { links, locals, addresses, routes, neighbours })
 }

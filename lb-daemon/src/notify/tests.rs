@@ -30,6 +30,27 @@ async fn an_event_is_one_json_object_on_standard_input() {
 }
 
 #[tokio::test]
+async fn a_conflict_says_who_claims_which_address() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out");
+    let conflict = Conflict {
+        address: Ipv4Addr::new(192, 0, 2, 10),
+        interface: "eth0".to_owned(),
+        mac: "02:00:00:00:00:09".to_owned(),
+        claimed_by: "a stranger".to_owned(),
+    };
+    let event = Event { event: Kind::ConflictOver, conflict: Some(conflict), ..role("active") };
+    let notifier = Notifier::start();
+    let silent = Some(appends("echo no", &out));
+    notifier.tell(&event, &Notify { active: silent, event: Some(appends("cat", &out)), ..Notify::default() });
+    finish(notifier).await;
+    let told: Value = serde_json::from_str(&fs::read_to_string(&out).unwrap()).unwrap();
+    assert_eq!(told["event"], "conflict_over");
+    let expected = json!({"address": "192.0.2.10", "interface": "eth0", "mac": "02:00:00:00:00:09", "claimed_by": "a stranger"});
+    assert_eq!(told["conflict"], expected);
+}
+
+#[tokio::test]
 async fn each_event_runs_its_own_command_and_the_one_for_all() {
     let directory = tempfile::tempdir().unwrap();
     let [states, all] = ["states", "all"].map(|name| directory.path().join(name));
@@ -116,6 +137,7 @@ fn role(role: &str) -> Event {
         reason: "peer silent for 1s".to_owned(),
         time: "2026-11-25T01:02:03.456Z".to_owned(),
         peer: Some(Peer { name: Some("lb2".to_owned()), role: Some("active".to_owned()), alive: false }),
+        conflict: None,
     }
 }
 

@@ -51,6 +51,7 @@ impl World {
                 links: [("real0".into(), Link { index: IFINDEX, mac: [2; 6], up: true })].into(),
                 next_hops: hops,
                 locals: BTreeSet::from([[10, 0, 0, 254].into()]),
+                addresses: BTreeSet::new(),
             },
         }
     }
@@ -199,6 +200,7 @@ fn config(services: Vec<Service>) -> Config {
         peer: None,
         tracks: Vec::new(),
         notify: crate::config::Notify::default(),
+        announce: crate::config::Announce::default(),
         vips: Vec::new(),
         services,
         // Few enough that random edits come to slots used before.

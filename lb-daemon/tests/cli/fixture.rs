@@ -1,11 +1,12 @@
 //! Answers of the daemon, as they come from a pair of routers.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use lb_common::ConnState;
 use lb_daemon::api::types::{
-    AddressStatus, Connection, InterfaceStatus, PathStatus, PeerStatus, Protocol, Rates, RealStatus,
-    ReasonCount, ServiceStatus, Stats, Status, SyncStatus, Totals, TrackStatus, Transition, WitnessStatus,
+    AddressStatus, ConflictStatus, Connection, InterfaceStatus, PathStatus, PeerStatus, Protocol, Rates,
+    RealStatus, ReasonCount, ServiceStatus, Stats, Status, SyncStatus, Totals, TrackStatus, Transition,
+    WitnessStatus,
 };
 
 /// An active router with a peer, two services and all that can be wrong.
@@ -32,9 +33,18 @@ pub(crate) fn pair() -> Status {
         }),
         interfaces: vec![interface("eth0", "native"), interface("eth1", "generic")],
         addresses: vec![address("10.9.9.9/32", "eth0", true), address("10.0.1.254/24", "eth1", false)],
+        conflicts: vec![ConflictStatus {
+            address: Ipv4Addr::new(10, 9, 9, 9),
+            interface: "eth0".to_owned(),
+            mac: "02:00:00:00:00:09".to_owned(),
+            claimed_by: "a stranger".to_owned(),
+            since_secs: 75,
+            text: "a stranger, 02:00:00:00:00:09, claims 10.9.9.9 on eth0".to_owned(),
+        }],
         services: vec![web(), dns()],
         warnings: vec![
             "eth1: XDP runs in generic mode".to_owned(),
+            "address conflict: a stranger, 02:00:00:00:00:09, claims 10.9.9.9 on eth0".to_owned(),
             "10.0.1.254/24 is missing on eth1".to_owned(),
         ],
     }
@@ -53,6 +63,7 @@ pub(crate) fn alone() -> Status {
         sync: None,
         interfaces: vec![interface("eth0", "native")],
         addresses: vec![],
+        conflicts: vec![],
         services: vec![],
         warnings: vec![],
     }

@@ -7,7 +7,7 @@ use lb_daemon::{
         self,
         arp::{Announcement, Form},
     },
-    config::Vip,
+    config::{Announce, AnnounceForm, Vip},
 };
 use nix::{
     net::if_::if_nametoindex,
@@ -23,8 +23,8 @@ const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 /// Bytes that the ear can hold: a thousand frames with the kernel's own overhead.
 const EAR_BUFFER: usize = 4 << 20;
 
-/// Rounds of a burst.
-const BURST: usize = 6;
+/// Rounds before the refreshes, by default.
+const BURSTS: usize = 12;
 
 #[test]
 fn a_burst_in_both_forms_then_refreshes_then_silence() {
@@ -32,18 +32,37 @@ fn a_burst_in_both_forms_then_refreshes_then_silence() {
         let mut ear = Ear::new(&peer);
         let announcer = announce::start(Duration::ZERO);
         let address = Ipv4Addr::new(10, 77, 0, 100);
-        announcer.active(orders(&[address]));
+        announcer.active(Announce::default(), orders(&[address]));
 
-        sleep(Duration::from_secs(5)).await;
-        assert_eq!(ear.heard(address), (BURST, BURST), "the burst");
+        sleep(Duration::from_secs(8)).await;
+        assert_eq!(ear.heard(address), (BURSTS, BURSTS), "the bursts");
         sleep(Duration::from_secs(60)).await;
         assert_eq!(ear.heard(address), (1, 1), "a refresh");
-        announcer.active(orders(&[address]));
-        sleep(Duration::from_secs(5)).await;
-        assert_eq!(ear.heard(address), (BURST, BURST), "another burst");
+        announcer.active(Announce::default(), orders(&[address]));
+        sleep(Duration::from_secs(8)).await;
+        assert_eq!(ear.heard(address), (BURSTS, BURSTS), "the bursts again");
         announcer.standby();
         sleep(Duration::from_secs(600)).await;
         assert_eq!(ear.heard(address), (0, 0), "silence");
+    });
+}
+
+#[test]
+fn form_bursts_and_refreshes_are_as_they_are_set() {
+    lab::with_peer_and_paused_clock(async |peer| {
+        let mut ear = Ear::new(&peer);
+        let announcer = announce::start(Duration::ZERO);
+        let address = Ipv4Addr::new(10, 77, 0, 100);
+        let request = Announce { form: AnnounceForm::Request, repeats: 0, ..Announce::default() };
+        announcer.active(request, orders(&[address]));
+        sleep(Duration::from_secs(30)).await;
+        assert_eq!(ear.heard(address), (3, 0), "one burst of requests");
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(ear.heard(address), (1, 0), "a refresh");
+        let reply = Announce { form: AnnounceForm::Reply, burst: 5, refresh: None, ..Announce::default() };
+        announcer.active(reply, orders(&[address]));
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!(ear.heard(address), (0, 20), "four bursts of replies, and no refresh");
     });
 }
 
@@ -53,8 +72,8 @@ fn many_addresses_all_leave() {
         let mut ear = Ear::new(&peer);
         let announcer = announce::start(Duration::ZERO);
         let addresses: Vec<Ipv4Addr> = (0..250).map(|host| Ipv4Addr::new(10, 78, 0, host)).collect();
-        announcer.active(orders(&addresses));
-        sleep(Duration::from_millis(90)).await;
+        announcer.active(Announce::default(), orders(&addresses));
+        sleep(Duration::from_millis(150)).await;
         announcer.standby();
         let frames = ear.frames();
         for address in addresses {
@@ -72,12 +91,12 @@ fn an_interface_that_is_gone_silences_no_other() {
         let gone = Vip { address: "10.79.0.1/32".parse().unwrap(), interface: "gone".to_owned() };
         let mut all = vec![(gone, 9999, MAC)];
         all.extend(orders(&[address]));
-        announcer.active(all);
-        sleep(Duration::from_secs(5)).await;
-        assert_eq!(ear.heard(address), (BURST, BURST));
+        announcer.active(Announce::default(), all);
+        sleep(Duration::from_secs(8)).await;
+        assert_eq!(ear.heard(address), (BURSTS, BURSTS));
         let warnings = announcer.warnings();
         assert_eq!(warnings, ["gone: addresses are not announced: No such device or address (os error 6)"]);
-        announcer.active(orders(&[address]));
+        announcer.active(Announce::default(), orders(&[address]));
         assert_eq!(announcer.warnings(), [""; 0]);
     });
 }
@@ -88,7 +107,7 @@ fn nothing_leaves_after_the_announcer_is_dropped() {
         let mut ear = Ear::new(&peer);
         let announcer = announce::start(Duration::ZERO);
         let address = Ipv4Addr::new(10, 77, 0, 100);
-        announcer.active(orders(&[address]));
+        announcer.active(Announce::default(), orders(&[address]));
         sleep(Duration::from_millis(50)).await;
         drop(announcer);
         sleep(Duration::from_secs(600)).await;

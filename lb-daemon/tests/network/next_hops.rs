@@ -49,6 +49,8 @@ fn a_direct_target_is_resolved_and_managed() {
         assert_eq!(hop.ifindex, topology.links["lan"].index);
         assert!(topology.links["lan"].up);
         assert!(topology.locals.contains(&OWN));
+        let own = |vip: &lb_daemon::config::Vip| vip.address.addr() == OWN && vip.interface == "lan";
+        assert!(topology.addresses.iter().any(own), "{:?}", topology.addresses);
         assert_eq!(
             topology.next_hops.keys().collect::<Vec<_>>(),
             [&NEAR],

@@ -101,9 +101,17 @@ impl Router {
     /// # Errors
     /// When the binary is missing.
     pub fn start(&mut self) -> Result<()> {
+        self.start_with(&[])
+    }
+
+    /// The same with more in its environment.
+    ///
+    /// # Errors
+    /// When the binary is missing.
+    pub fn start_with(&mut self, environment: &[(&str, &str)]) -> Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(self.log_file())?;
         let mut command = self.namespace.command(binaries::lbd()?);
-        command.arg("--config").arg(self.config_file());
+        command.arg("--config").arg(self.config_file()).envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.process = Some(Process::start(&format!("lbd of {}", self.name()), &mut command)?);
         Ok(())

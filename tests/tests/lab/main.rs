@@ -2,6 +2,7 @@
 //! timers, so they run one at a time: `cargo test -p lb-tests --test lab -- --test-threads=1`.
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod conflicts;
 mod direct;
 mod exit_codes;
 mod fitness;

@@ -6,8 +6,8 @@ use lb_common::{IPPROTO_TCP, IPPROTO_UDP, Method, Scheduler, ServiceKey};
 
 use super::{PAIR, SINGLE, read};
 use crate::config::{
-    BpfLog, Check, Command, ConnectionSync, Daemon, Expect, Failback, HeartbeatPath, Host, Limits, Notify,
-    Probe, TrackProbe, Vip, load::host_name, parse,
+    Announce, AnnounceForm, BpfLog, Check, Command, ConnectionSync, Daemon, Expect, Failback, HeartbeatPath,
+    Host, Limits, Notify, Probe, TrackProbe, Vip, load::host_name, parse,
 };
 
 #[test]
@@ -134,6 +134,24 @@ fn commands_that_are_told_run_as_one_user() {
     let standby = Command { user: "root".to_owned(), timeout: Duration::from_secs(1), ..command(&["/c"]) };
     assert_eq!(read(&more).unwrap().notify.standby, Some(standby));
     assert_eq!(read(SINGLE).unwrap().notify, Notify::default());
+}
+
+#[test]
+fn announcements_get_every_default_and_a_refresh_can_be_left_out() {
+    let announce = |lines: &str| read(&format!("{SINGLE}\n[announce]\n{lines}")).unwrap().announce;
+    assert_eq!(announce(""), Announce::default());
+    assert_eq!(read(SINGLE).unwrap().announce, Announce::default());
+    let told = "form = \"reply\"\nburst = 5\nspacing = \"1s\"\nrepeats = 0\nrefresh = \"0s\"\nprobe = \"5s\"";
+    let expected = Announce {
+        form: AnnounceForm::Reply,
+        burst: 5,
+        spacing: Duration::from_secs(1),
+        repeats: 0,
+        refresh: None,
+        probe: Some(Duration::from_secs(5)),
+        ..Announce::default()
+    };
+    assert_eq!(announce(told), expected);
 }
 
 #[test]

@@ -118,6 +118,11 @@ fn tracks() {
 }
 
 #[test]
+fn announcements() {
+    check_all(HEAD, include_str!("mistakes/announce.txt"));
+}
+
+#[test]
 fn commands_that_are_told() {
     check_all(HEAD, include_str!("mistakes/notify.txt"));
 }

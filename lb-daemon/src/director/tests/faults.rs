@@ -93,12 +93,13 @@ async fn an_interface_that_was_made_anew_needs_a_new_daemon() {
 fn an_address_that_somebody_removes_is_put_back() {
     in_namespace(async {
         let mut config = unchecked();
-        config.vips = vec![Vip { address: "192.0.2.10/32".parse().unwrap(), interface: "lo".to_owned() }];
+        config.vips = vec![vip("192.0.2.10/32", "lo")];
         let rig = Rig::start(config).await;
         assert!(present());
         let tell = |present| {
-            let vip = Ipv4Addr::new(192, 0, 2, 10);
-            rig.topology.send_modify(|topology| topology.locals = present_then(present, vip));
+            let vip = vip("192.0.2.10/32", "lo");
+            let standing = if present { [vip].into() } else { BTreeSet::new() };
+            rig.topology.send_modify(|topology| topology.addresses = standing);
         };
         tell(true);
         rig.status().await;
@@ -115,10 +116,32 @@ fn an_address_that_somebody_removes_is_put_back() {
 }
 
 #[test]
+fn an_address_on_another_interface_is_missing_and_a_stray() {
+    in_namespace(async {
+        let mut config = unchecked();
+        config.vips = vec![vip("192.0.2.10/32", "lo")];
+        let rig = Rig::start(config).await;
+        let elsewhere =
+            [vip("192.0.2.10/32", "eth9"), vip("192.0.2.10/24", "lo"), vip("192.0.2.9/32", "eth9")];
+        rig.topology.send_modify(|topology| topology.addresses = elsewhere.into());
+        let status = rig.status().await;
+        assert!(!status.addresses[0].present);
+        assert_eq!(
+            status.warnings,
+            [
+                "192.0.2.10/24 on lo is not of the configuration: it is answered for whatever the role",
+                "192.0.2.10/32 on eth9 is not of the configuration: it is answered for whatever the role",
+                "192.0.2.10/32 is missing on lo",
+            ]
+        );
+    });
+}
+
+#[test]
 fn an_address_that_could_not_be_set_is_tried_again() {
     in_namespace(async {
         let mut config = unchecked();
-        config.vips = vec![Vip { address: "192.0.2.10/32".parse().unwrap(), interface: "lan".to_owned() }];
+        config.vips = vec![vip("192.0.2.10/32", "lan")];
         let rig = Rig::start(config).await;
         let warnings = rig.status().await.warnings;
         assert!(
@@ -135,6 +158,6 @@ fn present() -> bool {
     ip("address show dev lo").contains("192.0.2.10/32")
 }
 
-fn present_then(present: bool, vip: Ipv4Addr) -> BTreeSet<Ipv4Addr> {
-    if present { [vip].into() } else { BTreeSet::new() }
+fn vip(address: &str, interface: &str) -> Vip {
+    Vip { address: address.parse().unwrap(), interface: interface.to_owned() }
 }
