@@ -5,6 +5,7 @@ pub mod check;
 pub mod conns;
 pub mod failover;
 pub mod list;
+pub mod maintenance;
 pub mod outcome;
 pub mod reload;
 pub mod server;
@@ -56,6 +57,8 @@ enum Command {
     Conns,
     /// Give the active role to the peer
     Failover,
+    /// Hold this router standby or active until it is released
+    Maintenance(maintenance::Args),
     /// Change a real server at run time
     Server(server::Args),
     /// Let lbd read its configuration file again
@@ -88,6 +91,7 @@ fn execute(command: Command, client: &Client, format: Format) -> Result<String, 
             Command::Stats(args) => stats::run(client, args, format).await,
             Command::Conns => conns::run(client, format).await,
             Command::Failover => failover::run(client, format).await,
+            Command::Maintenance(args) => maintenance::run(client, args, format).await,
             Command::Server(args) => server::run(client, args, format).await,
             Command::Reload => reload::run(client, format).await,
             Command::Check(args) => check::run(&args, |path| config::load(path, &Host::default()), format),

@@ -28,6 +28,7 @@ use crate::{
     director::{
         Director, Parts, Stop,
         command::DirectorHandle,
+        maintenance,
         reload::{floating, targets},
         watchdog::Watchdog,
     },
@@ -96,7 +97,8 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         mebibytes(bytes)
     );
     let resume = datapath.installed()?.role == lb_common::RouterRole::Active;
-    let pair = heartbeat.start(config.router.name.clone(), config.hash(), resume)?;
+    let held = maintenance::remembered(&config.daemon.socket);
+    let pair = heartbeat.start(config.router.name.clone(), config.hash(), resume, held)?;
     let (segments, known) = watch::channel(Segments::new(&config, &links));
     let sync = copy.start(table, pair.role.clone(), known)?;
     let settle = config.peer.as_ref().map_or(Duration::ZERO, |peer| peer.interval * SETTLE_INTERVALS);

@@ -5,6 +5,7 @@
 
 mod answers;
 pub mod command;
+pub mod maintenance;
 pub mod rates;
 pub mod reload;
 mod role;
@@ -166,6 +167,7 @@ impl Director {
         tokio::pin!(stop);
         let mut role = self.parts.pair.role.clone();
         let mut reannounce = self.parts.pair.reannounce.clone();
+        let mut maintenance = self.parts.pair.maintenance.clone();
         let mut in_sync = self.parts.sync.in_sync.clone();
         in_sync.mark_changed();
         let mut tick = interval(TICK);
@@ -185,6 +187,10 @@ impl Director {
                     self.take_role(&state).await;
                 }
                 Ok(()) = in_sync.changed() => self.parts.pair.in_sync(*in_sync.borrow_and_update()),
+                Ok(()) = maintenance.changed() => {
+                    let held = maintenance.borrow_and_update().clone();
+                    self.remember_maintenance(held.as_ref());
+                }
                 Ok(()) = reannounce.changed() => self.announce(),
                 changed = self.parts.topology.changed() => {
                     if changed.is_err() {

@@ -47,6 +47,8 @@ pub enum Kind {
     Fault,
     /// It has none any more.
     Recovered,
+    /// The operator holds this router in a role, or has released it.
+    Maintenance,
 }
 
 /// The other router as this one sees it.
@@ -67,7 +69,7 @@ impl Event {
             (Kind::Role, "active") => commands.active.as_ref(),
             (Kind::Role, "standby") => commands.standby.as_ref(),
             (Kind::Fault, _) => commands.fault.as_ref(),
-            (Kind::Role | Kind::Recovered, _) => None,
+            (Kind::Role | Kind::Recovered | Kind::Maintenance, _) => None,
         }
     }
 }

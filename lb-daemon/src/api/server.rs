@@ -20,7 +20,7 @@ pub use self::{
     backend::{ApiError, Backend, ErrorStatus},
     socket::{BindError, bind},
 };
-use super::types::{Connection, Done, Failure, ServerChange, Stats, Status};
+use super::types::{Connection, Done, Failure, MaintenanceChange, ServerChange, Stats, Status};
 
 /// Octets of a request body that are read; the largest command has a few hundred.
 const BODY_LIMIT: usize = 16 * 1024;
@@ -56,6 +56,7 @@ fn router<B: Backend>(backend: B, timeout: Duration) -> Router {
         .route("/v1/stats", get(stats::<B>))
         .route("/v1/connections", get(connections::<B>))
         .route("/v1/failover", post(failover::<B>))
+        .route("/v1/maintenance", post(maintain::<B>))
         .route("/v1/server", post(change_server::<B>))
         .route("/v1/reload", post(reload::<B>))
         .fallback(not_found)
@@ -91,6 +92,16 @@ async fn change_server<B: Backend>(
 ) -> Response {
     match change {
         Ok(Json(change)) => backend.change_server(change).await.map(Json).into_response(),
+        Err(rejection) => failure(rejection_status(&rejection), rejection.body_text()),
+    }
+}
+
+async fn maintain<B: Backend>(
+    State(backend): State<B>,
+    change: Result<Json<MaintenanceChange>, JsonRejection>,
+) -> Response {
+    match change {
+        Ok(Json(change)) => backend.maintain(change).await.map(Json).into_response(),
         Err(rejection) => failure(rejection_status(&rejection), rejection.body_text()),
     }
 }
@@ -173,6 +184,10 @@ mod tests {
         }
 
         async fn failover(&self) -> Result<Done, ApiError> {
+            pending().await
+        }
+
+        async fn maintain(&self, _: MaintenanceChange) -> Result<Done, ApiError> {
             pending().await
         }
 

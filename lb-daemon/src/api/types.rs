@@ -8,6 +8,8 @@ use std::{
 use lb_common::ConnState;
 use serde::{Deserialize, Serialize};
 
+pub use crate::ha::engine::{Forced, Maintenance};
+
 /// `GET /v1/status`: the whole router at a glance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -21,6 +23,9 @@ pub struct Status {
     pub reason: String,
     /// Seconds in this role.
     pub since_secs: u64,
+    /// What the operator holds this router in; absent when nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Maintenance>,
     /// The pair; absent for a single router.
     pub peer: Option<PeerStatus>,
     /// What the router watches about itself.
@@ -50,6 +55,9 @@ pub struct PeerStatus {
     /// Whether it has a fault, as it says.
     #[serde(default)]
     pub fault: bool,
+    /// What its operator holds it in, as it says: `"standby"` or `"active"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forced: Option<String>,
     /// Its priority now, as it says, once heard.
     #[serde(default)]
     pub priority: Option<u8>,
@@ -63,6 +71,16 @@ pub struct PeerStatus {
     pub ignored: BTreeMap<String, u64>,
     /// The last transitions of this router's role, newest first.
     pub transitions: Vec<Transition>,
+}
+
+/// `POST /v1/maintenance`: holds this router in a role, or releases it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaintenanceChange {
+    /// The role; `null` releases it.
+    pub role: Option<Forced>,
+    /// What for.
+    #[serde(default)]
+    pub reason: String,
 }
 
 /// How connections are copied from the active router to the other.

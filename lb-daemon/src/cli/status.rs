@@ -10,7 +10,7 @@ use super::{
 use crate::api::{
     client::Client,
     types::{
-        AddressStatus, InterfaceStatus, PathStatus, PeerStatus, Status, TrackStatus, Transition,
+        AddressStatus, InterfaceStatus, Maintenance, PathStatus, PeerStatus, Status, TrackStatus, Transition,
         WitnessStatus,
     },
 };
@@ -35,6 +35,7 @@ pub fn render(status: &Status) -> String {
     let mut out = String::new();
     facts(&mut out, "Router", [format!("{router}, lbd {version}")]);
     facts(&mut out, "Role", [format!("{role} for {}: {reason}", span(*since_secs))]);
+    facts(&mut out, "Maintenance", status.maintenance.iter().map(maintenance));
     match &status.peer {
         None => facts(&mut out, "Peer", ["none: this router stands alone".to_owned()]),
         Some(peer) => render_peer(&mut out, peer),
@@ -76,11 +77,19 @@ fn peer_now(peer: &PeerStatus) -> String {
     let name = peer.name.as_deref().unwrap_or("peer");
     let role = peer.role.as_deref().unwrap_or("role unknown");
     match (peer.alive, &peer.name) {
-        (true, _) if peer.fault => format!("{name}, {role}, with a FAULT"),
-        (true, _) => format!("{name}, {role}"),
+        (true, _) => {
+            let fault = if peer.fault { ", with a FAULT" } else { "" };
+            let held = peer.forced.as_ref().map(|role| format!(", held {}", role.to_uppercase()));
+            format!("{name}, {role}{fault}{}", held.unwrap_or_default())
+        }
         (false, Some(_)) => format!("{name}, NOT HEARD; it was {role}"),
         (false, None) => "NEVER HEARD".to_owned(),
     }
+}
+
+fn maintenance(held: &Maintenance) -> String {
+    let reason = if held.reason.is_empty() { String::new() } else { format!(": {}", held.reason) };
+    format!("held {} by the operator{reason}", held.role.name().to_uppercase())
 }
 
 fn path(path: &PathStatus) -> String {

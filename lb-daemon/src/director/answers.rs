@@ -32,6 +32,7 @@ impl Director {
             Command::Stats(reply) => self.stats(reply),
             Command::Connections(reply) => self.read_table(reply, connection_list),
             Command::Failover(reply) => drop(reply.send(self.failover())),
+            Command::Maintain(change, reply) => drop(reply.send(self.maintain(change))),
             Command::Server(change, reply) => drop(reply.send(self.change_server(&change))),
             Command::Reload(reply) => {
                 let result = self.reload().await;
@@ -54,6 +55,7 @@ impl Director {
                 &self.parts.pair.explanation(),
                 Instant::now().duration_since(role.since).as_secs(),
             ),
+            maintenance: self.parts.pair.maintenance.borrow().clone(),
             peer: self.parts.config.peer.as_ref().map(|_| self.parts.pair.status()),
             tracks: self.track_statuses(),
             sync: self.parts.config.peer.as_ref().map(|_| self.parts.sync.status()),

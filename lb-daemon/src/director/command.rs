@@ -4,7 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::api::{
     server::{ApiError, Backend},
-    types::{Connection, Done, ServerChange, Stats, Status},
+    types::{Connection, Done, MaintenanceChange, ServerChange, Stats, Status},
 };
 
 /// Where an answer goes.
@@ -21,6 +21,8 @@ pub enum Command {
     Connections(Reply<Vec<Connection>>),
     /// Give the role to the peer.
     Failover(Reply<Done>),
+    /// Hold this router in a role, or release it.
+    Maintain(MaintenanceChange, Reply<Done>),
     /// Change real servers.
     Server(ServerChange, Reply<Done>),
     /// Read the configuration file again.
@@ -35,6 +37,7 @@ impl Command {
             Self::Stats(reply) => reply.is_closed(),
             Self::Connections(reply) => reply.is_closed(),
             Self::Failover(reply) | Self::Server(_, reply) | Self::Reload(reply) => reply.is_closed(),
+            Self::Maintain(_, reply) => reply.is_closed(),
         }
     }
 }
@@ -75,6 +78,10 @@ impl Backend for DirectorHandle {
 
     async fn failover(&self) -> Result<Done, ApiError> {
         self.ask(Command::Failover).await
+    }
+
+    async fn maintain(&self, change: MaintenanceChange) -> Result<Done, ApiError> {
+        self.ask(|reply| Command::Maintain(change, reply)).await
     }
 
     async fn change_server(&self, change: ServerChange) -> Result<Done, ApiError> {

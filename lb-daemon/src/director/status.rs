@@ -6,8 +6,8 @@ use lb_common::{IPPROTO_TCP, Method, RealCounters};
 
 use crate::{
     api::types::{
-        AddressStatus, InterfaceStatus, PeerStatus, RealStatus, ServiceStatus, Status, SyncStatus, Totals,
-        TrackStatus,
+        AddressStatus, InterfaceStatus, Maintenance, PeerStatus, RealStatus, ServiceStatus, Status,
+        SyncStatus, Totals, TrackStatus,
     },
     config::{Config, Real, Service},
     connections::Counts,
@@ -23,6 +23,8 @@ pub struct Facts<'a> {
     pub config: &'a Config,
     /// Role, the sentence that explains it, and seconds since it was taken.
     pub role: (&'a str, &'a str, u64),
+    /// What the operator holds this router in.
+    pub maintenance: Option<Maintenance>,
     /// The pair.
     pub peer: Option<PeerStatus>,
     /// What is tracked.
@@ -58,6 +60,7 @@ pub fn build(facts: &Facts<'_>) -> Status {
         role: role.to_owned(),
         reason: reason.to_owned(),
         since_secs,
+        maintenance: facts.maintenance.clone(),
         peer: facts.peer.clone(),
         tracks: facts.tracks.clone(),
         sync: facts.sync.clone(),

@@ -65,7 +65,7 @@ impl Idle {
         let (wanted, targets) = watch::channel(targets(&config));
         let (topology, seen) = watch::channel(network(&config));
         let (handle, commands) = DirectorHandle::channel();
-        let pair = ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, false).unwrap();
+        let pair = ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, false, None).unwrap();
         let segments = watch::Sender::default();
         let sync = sync::driver::bind(None)
             .unwrap()

@@ -29,7 +29,7 @@ impl Director {
         }
     }
 
-    fn tell(&self, event: Kind, before: Option<Role>, reason: String) {
+    pub(super) fn tell(&self, event: Kind, before: Option<Role>, reason: String) {
         let config = &self.parts.config;
         let peer = config.peer.as_ref().map(|_| self.parts.pair.status());
         let event = Event {

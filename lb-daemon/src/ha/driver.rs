@@ -31,7 +31,7 @@ use self::{
 };
 use super::{
     Role,
-    engine::{Condition, Engine, Settings},
+    engine::{Condition, Engine, Maintenance, Settings},
     heartbeat::codec::{Codec, PeerKeys},
 };
 use crate::{
@@ -96,6 +96,8 @@ pub struct Handle {
     /// Counts the times that the network must be told again whose the addresses are, although the role has not
     /// changed: after both routers were active.
     pub reannounce: watch::Receiver<u64>,
+    /// What the operator holds this router in.
+    pub maintenance: watch::Receiver<Option<Maintenance>>,
     /// The role that the data plane has, told by whoever applies it: before it is closed for new connections, and after
     /// it is opened. The peer hears that this router is active only then.
     applied: watch::Sender<Role>,
@@ -152,19 +154,27 @@ pub fn bind(peer: Option<config::Peer>) -> Result<Bound, Error> {
 }
 
 impl Bound {
-    /// Starts the heartbeat. `resume`: the data plane was found active. Without a peer the router is active at once.
-    /// Must be called within a tokio runtime.
+    /// Starts the heartbeat. `resume`: the data plane was found active; `maintenance`: what the operator holds this router in,
+    /// as was remembered. Without a peer the router is active at once. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
     /// When there is no random number to be had.
-    pub fn start(self, name: String, config_hash: u64, resume: bool) -> Result<Handle, Error> {
+    pub fn start(
+        self,
+        name: String,
+        config_hash: u64,
+        resume: bool,
+        maintenance: Option<Maintenance>,
+    ) -> Result<Handle, Error> {
         let Self { peer, mut sockets } = self;
         let settings = match &peer {
             Some(peer) => Settings::new(name, peer, config_hash, incarnation()?),
             None => Settings::alone(name),
         };
-        let engine = Engine::new(settings, resume, now());
+        let mut engine = Engine::new(settings, resume, now());
+        engine.restore(maintenance);
+        let (maintenance_out, maintenance) = watch::channel(engine.maintenance().cloned());
         let (role_out, role) = watch::channel(state_of(&engine));
         let (reannounce_out, reannounce) = watch::channel(0);
         let codec = peer.as_ref().map(|peer| Arc::new(Codec::new(&peer.keys)));
@@ -181,14 +191,15 @@ impl Bound {
         });
         let shared = Arc::new(Shared { core, changed: Notify::new(), ask: Notify::new() });
         let (applied, applied_in) = watch::channel(Role::Starting);
-        let outputs = task::Outputs { role: role_out, reannounce: reannounce_out };
+        let outputs =
+            task::Outputs { role: role_out, reannounce: reannounce_out, maintenance: maintenance_out };
         let task = tokio::spawn(task::run(Arc::clone(&shared), sockets, Gate::new(applied_in), outputs));
         let mut witnesses = Witnesses::default();
         if let Some(peer) = &peer {
             witnesses.follow(&shared, peer);
         }
         let (witnesses, fixed) = (Mutex::new(witnesses), peer.map(Fixed::from));
-        Ok(Handle { role, reannounce, applied, shared, witnesses, fixed, task: Some(task) })
+        Ok(Handle { role, reannounce, maintenance, applied, shared, witnesses, fixed, task: Some(task) })
     }
 }
 
@@ -240,6 +251,24 @@ impl Handle {
         let result = self.shared.lock().engine.failover(now());
         self.shared.changed.notify_one();
         result.map_err(|refusal| refusal.to_string())
+    }
+
+    /// Holds this router in a role, or releases it; what was begun, in one line.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in one line.
+    pub fn hold(&self, maintenance: Option<Maintenance>) -> Result<String, String> {
+        let words = maintenance.as_ref().map(Maintenance::words);
+        let result = self.shared.lock().engine.hold(maintenance, now());
+        self.shared.changed.notify_one();
+        let done = || {
+            words.map_or_else(
+                || "released: nothing is held".to_owned(),
+                |held| format!("this router is {held}"),
+            )
+        };
+        result.map(|()| done()).map_err(|refusal| refusal.to_string())
     }
 
     /// Whether heartbeats go on both ways with the keys of `peer` in place of those in force.

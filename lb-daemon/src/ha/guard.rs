@@ -264,6 +264,7 @@ mod tests {
             resumes: false,
             fault: false,
             weak: false,
+            forced: None,
             priority: 100,
             cause: 0,
             incarnation,

@@ -3,7 +3,7 @@
 pub mod codec;
 pub mod keyring;
 
-use super::Role;
+use super::{Role, engine::Forced};
 
 /// Longest router name on the wire, in bytes; a longer one is cut.
 pub const MAX_NAME: usize = 64;
@@ -21,6 +21,8 @@ pub struct Heartbeat {
     pub fault: bool,
     /// The sender's priority is lower than configured.
     pub weak: bool,
+    /// What the operator holds the sender in.
+    pub forced: Option<Forced>,
     /// Election priority of the sender, as it is now.
     pub priority: u8,
     /// [`Cause::code`](super::engine::Cause::code) of the sender's role; for the log alone.

@@ -80,6 +80,9 @@ async fn commands_reach_the_daemon_and_say_what_it_did() {
     let cases = [
         (&["failover"][..], "failover"),
         (&["reload"], "reload"),
+        (&["maintenance", "standby", "--reason", "new cables"], "Some(Standby) for new cables"),
+        (&["maintenance", "active"], "Some(Active) for "),
+        (&["maintenance", "off"], "None for "),
         (&["server", "rs1", "weight", "5"], "Weight(5) rs1 in all"),
         (&["server", "rs1", "weight", "0", "--service", "web"], "Weight(0) rs1 in web"),
         (&["server", "10.0.1.2:80", "drain"], "Drain 10.0.1.2:80 in all"),

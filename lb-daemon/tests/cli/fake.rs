@@ -10,7 +10,7 @@ use std::{
 use lb_daemon::api::{
     client::Client,
     server::{self, ApiError, Backend},
-    types::{Connection, Done, ServerChange, Stats, Status},
+    types::{Connection, Done, MaintenanceChange, ServerChange, Stats, Status},
 };
 use tempfile::TempDir;
 use tokio::{process::Command, task::JoinHandle};
@@ -70,6 +70,11 @@ impl Backend for Fake {
 
     async fn failover(&self) -> Result<Done, ApiError> {
         self.command("failover".to_owned())
+    }
+
+    async fn maintain(&self, change: MaintenanceChange) -> Result<Done, ApiError> {
+        let MaintenanceChange { role, reason } = change;
+        self.command(format!("{role:?} for {reason}"))
     }
 
     async fn change_server(&self, change: ServerChange) -> Result<Done, ApiError> {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use lb_common::ConnState;
 use lb_daemon::api::types::{
-    AddressStatus, Connection, InterfaceStatus, PathStatus, PeerStatus, Protocol, Rates, RealStatus,
-    ReasonCount, ServiceStatus, Stats, Status, SyncStatus, Totals, TrackStatus, Transition, WitnessStatus,
+    AddressStatus, Connection, Forced, InterfaceStatus, Maintenance, PathStatus, PeerStatus, Protocol, Rates,
+    RealStatus, ReasonCount, ServiceStatus, Stats, Status, SyncStatus, Totals, TrackStatus, Transition,
+    WitnessStatus,
 };
 
 /// An active router with a peer, two services and all that can be wrong.
@@ -16,6 +17,7 @@ pub(crate) fn pair() -> Status {
         role: "active".to_owned(),
         reason: "peer silent for 1s; own priority 90 instead of 150: gateway".to_owned(),
         since_secs: 7500,
+        maintenance: Some(Maintenance { role: Forced::Active, reason: "lb2 gets new cables".to_owned() }),
         peer: Some(peer()),
         tracks: vec![
             track("uplink", Some(true), 0, "eth0 is up"),
@@ -48,6 +50,7 @@ pub(crate) fn alone() -> Status {
         role: "active".to_owned(),
         reason: "no peer is configured".to_owned(),
         since_secs: 3,
+        maintenance: None,
         peer: None,
         tracks: vec![],
         sync: None,
@@ -64,6 +67,7 @@ fn peer() -> PeerStatus {
         role: Some("standby".to_owned()),
         alive: true,
         fault: true,
+        forced: Some("standby".to_owned()),
         priority: Some(100),
         paths: vec![path("10.1.0.1", "10.1.0.2", Some(12)), path("fe80::1%eth1", "fe80::2%eth1", None)],
         witnesses: vec![witness("10.1.0.254", Some(40)), witness("10.0.1.9", Some(70_000))],

@@ -133,6 +133,7 @@ fn usurper() -> Heartbeat {
         resumes: true,
         fault: false,
         weak: false,
+        forced: None,
         priority: 255,
         cause: 0,
         incarnation: 1,

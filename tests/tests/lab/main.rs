@@ -10,6 +10,7 @@ mod hostile_api;
 mod hostile_heartbeats;
 mod hostile_packets;
 mod itself;
+mod maintenance;
 mod many_connections;
 mod nat_tcp;
 mod power_off;

@@ -6,7 +6,7 @@ use super::{Core, keys};
 use crate::{
     api::types::{PathStatus, PeerStatus, Transition, WitnessStatus},
     config::{HeartbeatPath, HostAddress},
-    ha::engine::{self, Settings},
+    ha::engine::{self, Forced, Settings},
 };
 
 /// What is known of the peer.
@@ -22,6 +22,7 @@ pub(super) fn of(
         role: peer.said.as_ref().map(|heartbeat| heartbeat.role.name().to_owned()),
         alive: peer.alive(),
         fault: peer.said.as_ref().is_some_and(|heartbeat| heartbeat.fault),
+        forced: peer.said.as_ref().and_then(|heartbeat| heartbeat.forced).map(|role| role.name().to_owned()),
         priority: peer.said.as_ref().map(|heartbeat| heartbeat.priority),
         paths: paths.iter().zip(&peer.paths).map(|(config, seen)| path(config, seen, now)).collect(),
         witnesses: witnesses.iter().map(|one| witness(core, one, now)).collect(),
@@ -34,9 +35,10 @@ pub(super) fn of(
 pub(super) fn warnings(core: &Core, paths: &[HeartbeatPath], now: Instant) -> Vec<String> {
     let Settings { witness, dead_after, .. } = core.engine.settings();
     let answers = core.witnessed.values().any(|asked| now.saturating_duration_since(*asked) < *dead_after);
+    let held = held(core);
     let alone =
         (*witness && !answers).then_some("no witness answers: without the peer, this router is not active");
-    alone.map(str::to_owned).into_iter().chain(warnings_of_pair(core, paths)).collect()
+    alone.map(str::to_owned).into_iter().chain(held).chain(warnings_of_pair(core, paths)).collect()
 }
 
 fn warnings_of_pair(core: &Core, paths: &[HeartbeatPath]) -> Vec<String> {
@@ -59,6 +61,20 @@ fn warnings_of_pair(core: &Core, paths: &[HeartbeatPath]) -> Vec<String> {
         warnings.push(format!("{} signs its heartbeats with another key than this router", said.name));
     }
     warnings
+}
+
+/// What the operator may have forgotten.
+fn held(core: &Core) -> Option<String> {
+    let maintenance = core.engine.maintenance()?;
+    let peer = core.engine.peer();
+    let peer_too = peer.said.as_ref().is_some_and(|said| said.forced == Some(Forced::Standby));
+    let nobody = match maintenance.role {
+        Forced::Standby if !peer.alive() => ", and the peer is not heard: NO ROUTER IS ACTIVE",
+        Forced::Standby if peer_too => ", and so is the peer: NO ROUTER IS ACTIVE",
+        Forced::Standby | Forced::Active => "",
+    };
+    let nobody = if core.engine.role().forwards() { "" } else { nobody };
+    Some(format!("this router is {}{nobody} (`lbctl maintenance off` releases it)", maintenance.words()))
 }
 
 fn witness(core: &Core, address: &HostAddress, now: Instant) -> WitnessStatus {

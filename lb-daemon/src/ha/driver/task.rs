@@ -7,7 +7,7 @@ use tokio::{sync::watch, time::sleep_until};
 
 use super::{Core, Gate, PathSocket, RoleState, Shared, now, socket::Arrival, state_of};
 use crate::ha::{
-    engine::Notice,
+    engine::{Maintenance, Notice},
     heartbeat::{Heartbeat, Ignored},
 };
 
@@ -15,6 +15,7 @@ use crate::ha::{
 pub(super) struct Outputs {
     pub(super) role: watch::Sender<RoleState>,
     pub(super) reannounce: watch::Sender<u64>,
+    pub(super) maintenance: watch::Sender<Option<Maintenance>>,
 }
 
 /// Runs until the engine has finished.
@@ -27,7 +28,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut sockets: Vec<PathSocket>, mut g
             .zip(codec.iter().cycle())
             .map(|(socket, codec)| socket.receive(codec))
             .collect();
-        let Turn { heartbeat, ignored, notices, state, deadline, finished } =
+        let Turn { heartbeat, ignored, notices, state, maintenance, deadline, finished } =
             turn(&mut shared.lock(), arrived, &mut gate);
         if let (Some(heartbeat), Some(codec)) = (heartbeat, codec) {
             let datagram = codec.encode(&heartbeat);
@@ -42,7 +43,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut sockets: Vec<PathSocket>, mut g
         if notices.contains(&Notice::AskWitness) {
             shared.ask.notify_waiters();
         }
-        publish(&notices, state, &sockets, &outputs);
+        publish(&notices, &sockets, &outputs);
+        tell_change(&outputs.role, state);
+        tell_change(&outputs.maintenance, maintenance);
         if finished {
             return;
         }
@@ -62,6 +65,7 @@ struct Turn {
     ignored: Vec<(usize, Ignored, u64)>,
     notices: Vec<Notice>,
     state: RoleState,
+    maintenance: Option<Maintenance>,
     deadline: Option<Instant>,
     finished: bool,
 }
@@ -91,6 +95,7 @@ fn turn(core: &mut Core, arrived: Vec<Vec<Arrival>>, gate: &mut Gate) -> Turn {
         ignored: told,
         notices: std::iter::from_fn(|| core.engine.poll_notice()).collect(),
         state: state_of(&core.engine),
+        maintenance: core.engine.maintenance().cloned(),
         // In between, it is called as often as if it spoke: it has not been absent.
         deadline: match silent_until {
             Some(until) => Some(until.min(now + core.engine.settings().interval)),
@@ -100,13 +105,17 @@ fn turn(core: &mut Core, arrived: Vec<Vec<Arrival>>, gate: &mut Gate) -> Turn {
     }
 }
 
-fn publish(notices: &[Notice], state: RoleState, sockets: &[PathSocket], outputs: &Outputs) {
+fn publish(notices: &[Notice], sockets: &[PathSocket], outputs: &Outputs) {
     for notice in notices {
         tell(notice, sockets, outputs);
     }
-    outputs.role.send_if_modified(|published| {
-        let changed = *published != state;
-        *published = state;
+}
+
+/// Publishes `value` where it is another one.
+fn tell_change<T: PartialEq>(channel: &watch::Sender<T>, value: T) {
+    channel.send_if_modified(|published| {
+        let changed = *published != value;
+        *published = value;
         changed
     });
 }
@@ -126,6 +135,11 @@ fn tell(notice: &Notice, sockets: &[PathSocket], outputs: &Outputs) {
             tracing::debug!(from = %transition.from, to = %transition.to, "role decided: {}", transition.reason);
         }
         Notice::AskWitness => tracing::debug!("the peer is silent; the witnesses are asked"),
+        Notice::Released => {
+            tracing::warn!(
+                "the peer is held active too, and comes first: this router is released from `lbctl maintenance`"
+            );
+        }
         Notice::Reannounce => {
             tracing::info!("the peer may have answered for the addresses; they are announced again");
             outputs.reannounce.send_modify(|count| *count += 1);

@@ -327,6 +327,7 @@ fn goodbye() -> Heartbeat {
         resumes: false,
         fault: false,
         weak: false,
+        forced: None,
         priority: 255,
         cause: 13,
         incarnation: 5,
@@ -350,5 +351,5 @@ async fn pause() {
 
 /// Binds and starts in one.
 fn start(name: String, peer: Option<Peer>, config_hash: u64, resume: bool) -> Result<Handle, Error> {
-    bind(peer)?.start(name, config_hash, resume)
+    bind(peer)?.start(name, config_hash, resume, None)
 }

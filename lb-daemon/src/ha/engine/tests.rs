@@ -237,6 +237,7 @@ fn says(role: Role, sequence: u64) -> Heartbeat {
         resumes: false,
         fault: false,
         weak: false,
+        forced: None,
         priority: 100,
         cause: 0,
         incarnation: PEER,

@@ -15,7 +15,10 @@ use super::{
     Echo, Heartbeat, Ignored, MAX_NAME,
     keyring::{Fingerprint, Keyring, TAG},
 };
-use crate::{config::Keys, ha::Role};
+use crate::{
+    config::Keys,
+    ha::{Role, engine::Forced},
+};
 
 /// First bytes of every heartbeat: "LBHB".
 const MAGIC: u32 = u32::from_be_bytes(*b"LBHB");
@@ -36,6 +39,10 @@ const RESUMES: u8 = 1 << 1;
 const FAULT: u8 = 1 << 2;
 /// [`Heartbeat::weak`].
 const WEAK: u8 = 1 << 3;
+/// [`Heartbeat::forced`]: standby.
+const FORCED_STANDBY: u8 = 1 << 4;
+/// [`Heartbeat::forced`]: active. Both would be nonsense, and count as standby.
+const FORCED_ACTIVE: u8 = 1 << 5;
 
 /// Encodes and decodes with the keys of a pair.
 #[derive(Clone, Debug)]
@@ -151,6 +158,7 @@ fn read(body: &[u8]) -> Result<(Heartbeat, &[u8]), Ignored> {
         resumes: flags & RESUMES != 0,
         fault: flags & FAULT != 0,
         weak: flags & WEAK != 0,
+        forced: forced(flags),
         priority,
         cause,
         incarnation,
@@ -169,12 +177,20 @@ fn fingerprints(mut rest: &[u8]) -> Result<Vec<Fingerprint>, Ignored> {
     (0..count).map(|_| next()).collect()
 }
 
+/// What the sender is held in.
+fn forced(flags: u8) -> Option<Forced> {
+    let held = [(FORCED_STANDBY, Forced::Standby), (FORCED_ACTIVE, Forced::Active)];
+    held.into_iter().find(|(flag, _)| flags & flag != 0).map(|(_, role)| role)
+}
+
 fn flags(heartbeat: &Heartbeat) -> u8 {
     let set = [
         (heartbeat.wants_role, WANTS_ROLE),
         (heartbeat.resumes, RESUMES),
         (heartbeat.fault, FAULT),
         (heartbeat.weak, WEAK),
+        (heartbeat.forced == Some(Forced::Standby), FORCED_STANDBY),
+        (heartbeat.forced == Some(Forced::Active), FORCED_ACTIVE),
     ];
     set.into_iter().filter(|(holds, _)| *holds).fold(0, |flags, (_, flag)| flags | flag)
 }
@@ -336,6 +352,7 @@ mod tests {
             resumes: small.1.1,
             fault: small.1.2,
             weak: small.1.3,
+            forced: [None, Some(Forced::Standby), Some(Forced::Active)][usize::from(small.2 % 3)],
             priority: small.2,
             cause: small.3,
             incarnation: numbers.0,
@@ -357,6 +374,7 @@ mod tests {
             resumes: false,
             fault: false,
             weak: false,
+            forced: None,
             priority: 200,
             cause: 2,
             incarnation: 0x0102_0304_0506_0708,
@@ -374,6 +392,7 @@ mod tests {
             resumes: false,
             fault: false,
             weak: false,
+            forced: None,
             priority: 100,
             cause: 3,
             incarnation: 9,
