@@ -56,7 +56,7 @@ enum Command {
     /// List connections in the layout of ipvsadm -Lnc
     Conns,
     /// Give the active role to the peer
-    Failover,
+    Failover(failover::Args),
     /// Hold this router standby or active until it is released
     Maintenance(maintenance::Args),
     /// Change a real server at run time
@@ -90,7 +90,7 @@ fn execute(command: Command, client: &Client, format: Format) -> Result<String, 
             Command::List(args) => list::run(client, args, format).await,
             Command::Stats(args) => stats::run(client, args, format).await,
             Command::Conns => conns::run(client, format).await,
-            Command::Failover => failover::run(client, format).await,
+            Command::Failover(args) => failover::run(client, args, format).await,
             Command::Maintenance(args) => maintenance::run(client, args, format).await,
             Command::Server(args) => server::run(client, args, format).await,
             Command::Reload => reload::run(client, format).await,

@@ -9,6 +9,7 @@ mod command;
 mod decode;
 mod errors;
 mod fingerprint;
+mod group;
 mod host_address;
 mod key;
 mod load;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use command::{Command, Notify};
 pub use errors::{Error, Errors};
+pub use group::Group;
 pub use host_address::HostAddress;
 pub use key::{Key, Keys};
 pub use load::{Host, load, parse};
@@ -43,6 +45,8 @@ pub struct Config {
     pub tracks: Vec<Track>,
     /// Commands that are told what happens.
     pub notify: Notify,
+    /// Groups with a role of their own, in the order of their names; none: everything has one role.
+    pub groups: Vec<Group>,
     /// Virtual addresses, in the order of the file.
     pub vips: Vec<Vip>,
     /// Virtual services, in the order of the file.

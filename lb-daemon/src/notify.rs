@@ -25,7 +25,10 @@ pub struct Event {
     pub event: Kind,
     /// Name of this router.
     pub router: String,
-    /// Its role now: `"active"`, `"standby"`, `"starting"` or `"leaving"`.
+    /// The group that it is about, where there are groups and it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Its role now: `"active"`, `"standby"`, `"starting"` or `"leaving"`; `"mixed"` where its groups have different ones.
     pub role: String,
     /// Its role before, where that has changed.
     pub previous_role: Option<String>,

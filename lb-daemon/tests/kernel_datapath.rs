@@ -102,6 +102,7 @@ fn a_new_ring_goes_into_the_half_that_is_not_read() {
             scheduler: Scheduler::WeightedRoundRobin,
             ring: ring.to_vec(),
             start,
+            closed: false,
         };
         datapath.apply(&Op::SetService(WEB, service(&[1, 2, 3], 2))).unwrap();
         let mut positions: Array<_, u64> = lab.map(map::POSITIONS).try_into().unwrap();
@@ -125,7 +126,7 @@ fn what_does_not_fit_is_refused_and_says_where() {
         let error = datapath.apply(&Op::SetReal(LIMITS.reals, real(1, Method::Nat))).unwrap_err().to_string();
         assert!(error.starts_with("map REALS: setting an entry failed: "), "{error}");
         let ring = vec![0; lb_common::RING_SLOTS + 1];
-        let service = ServiceTable { id: 0, scheduler: Scheduler::RoundRobin, ring, start: 0 };
+        let service = ServiceTable { id: 0, scheduler: Scheduler::RoundRobin, ring, start: 0, closed: false };
         assert!(datapath.apply(&Op::SetService(WEB, service)).is_err());
         assert_eq!(datapath.installed().unwrap(), Tables::default());
     });
@@ -458,8 +459,13 @@ fn real(host: u8, method: Method) -> Real {
 }
 
 fn tables() -> Tables {
-    let service =
-        |id, scheduler, ring: &[u16], start| ServiceTable { id, scheduler, ring: ring.to_vec(), start };
+    let service = |id, scheduler, ring: &[u16], start| ServiceTable {
+        id,
+        scheduler,
+        ring: ring.to_vec(),
+        start,
+        closed: false,
+    };
     Tables {
         role: RouterRole::Active,
         services: BTreeMap::from([

@@ -20,7 +20,7 @@ pub use self::{
     backend::{ApiError, Backend, ErrorStatus},
     socket::{BindError, bind},
 };
-use super::types::{Connection, Done, Failure, MaintenanceChange, ServerChange, Stats, Status};
+use super::types::{Connection, Done, Failover, Failure, MaintenanceChange, ServerChange, Stats, Status};
 
 /// Octets of a request body that are read; the largest command has a few hundred.
 const BODY_LIMIT: usize = 16 * 1024;
@@ -78,8 +78,17 @@ async fn connections<B: Backend>(State(backend): State<B>) -> Result<Json<Vec<Co
     backend.connections().await.map(Json)
 }
 
-async fn failover<B: Backend>(State(backend): State<B>) -> Result<Json<Done>, ApiError> {
-    backend.failover().await.map(Json)
+async fn failover<B: Backend>(
+    State(backend): State<B>,
+    failover: Result<Option<Json<Option<Failover>>>, JsonRejection>,
+) -> Response {
+    match failover {
+        Ok(body) => {
+            let failover = body.and_then(|Json(failover)| failover).unwrap_or_default();
+            backend.failover(failover).await.map(Json).into_response()
+        }
+        Err(rejection) => failure(rejection_status(&rejection), rejection.body_text()),
+    }
 }
 
 async fn reload<B: Backend>(State(backend): State<B>) -> Result<Json<Done>, ApiError> {
@@ -183,7 +192,7 @@ mod tests {
             pending().await
         }
 
-        async fn failover(&self) -> Result<Done, ApiError> {
+        async fn failover(&self, _: Failover) -> Result<Done, ApiError> {
             pending().await
         }
 

@@ -17,7 +17,8 @@ pub struct Status {
     pub router: String,
     /// `lbd` version.
     pub version: String,
-    /// `"active"`, `"standby"`, `"starting"` or `"leaving"` (forwards until the peer has taken over).
+    /// `"active"`, `"standby"`, `"starting"` or `"leaving"` (forwards until the peer has taken over); `"mixed"` where groups
+    /// have different ones.
     pub role: String,
     /// One sentence: why this role.
     pub reason: String,
@@ -26,6 +27,9 @@ pub struct Status {
     /// What the operator holds this router in; absent when nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
+    /// The groups, each with its own role; none where everything has one role, which is that of the router.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupStatus>,
     /// The pair; absent for a single router.
     pub peer: Option<PeerStatus>,
     /// What the router watches about itself.
@@ -33,6 +37,9 @@ pub struct Status {
     pub tracks: Vec<TrackStatus>,
     /// How connections are copied between the routers; absent for a single router.
     pub sync: Option<SyncStatus>,
+    /// How those of this router's own groups are copied to the peer, where each router is active for some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync_out: Option<SyncStatus>,
     /// Interfaces with the program and the way it is attached.
     pub interfaces: Vec<InterfaceStatus>,
     /// Virtual addresses and the NAT router address, and whether they stand on the interface now.
@@ -73,6 +80,39 @@ pub struct PeerStatus {
     pub transitions: Vec<Transition>,
 }
 
+/// A group, and how its role stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// Name.
+    pub name: String,
+    /// Role of this router: as that of [`Status`].
+    pub role: String,
+    /// One sentence: why this role.
+    pub reason: String,
+    /// Seconds in this role.
+    pub since_secs: u64,
+    /// Priority of this router now.
+    pub priority: u8,
+    /// What the operator holds this router in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Maintenance>,
+    /// Role of the peer as it says, while it is heard.
+    pub peer_role: Option<String>,
+    /// Its priority.
+    pub peer_priority: Option<u8>,
+    /// What its operator holds it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_forced: Option<String>,
+}
+
+/// `POST /v1/failover`, whose body may be absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failover {
+    /// The group whose role is given away; every one that this router is active for without it.
+    #[serde(default)]
+    pub group: Option<String>,
+}
+
 /// `POST /v1/maintenance`: holds this router in a role, or releases it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaintenanceChange {
@@ -81,6 +121,9 @@ pub struct MaintenanceChange {
     /// What for.
     #[serde(default)]
     pub reason: String,
+    /// Only for this group; for all of them without it.
+    #[serde(default)]
+    pub group: Option<String>,
 }
 
 /// How connections are copied from the active router to the other.
@@ -143,6 +186,9 @@ pub struct WitnessStatus {
 pub struct Transition {
     /// Seconds ago.
     pub ago_secs: u64,
+    /// The group that it was of, where there are groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Role before.
     pub from: String,
     /// Role after.
@@ -178,6 +224,9 @@ pub struct InterfaceStatus {
 /// An address that moves with the role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressStatus {
+    /// The group that it belongs to, where there are groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// `address/prefix`.
     pub address: String,
     /// Interface.
@@ -189,6 +238,9 @@ pub struct AddressStatus {
 /// A virtual service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStatus {
+    /// The group that it belongs to, where there are groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Name in the configuration.
     pub name: String,
     /// `"tcp"` or `"udp"`.

@@ -86,6 +86,7 @@ mod tests {
             peer: None,
             tracks: Vec::new(),
             notify: crate::config::Notify::default(),
+            groups: Vec::new(),
             vips: vec![],
             services,
             limits: Limits::default(),

@@ -16,6 +16,9 @@ pub struct Args {
     /// What for, as status shows it
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
+    /// Only for this group; else for all of them
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -38,6 +41,6 @@ pub async fn run(client: &Client, args: Args, format: Format) -> Result<String, 
         Word::Active => Some(Forced::Active),
         Word::Off => None,
     };
-    let change = MaintenanceChange { role, reason: args.reason };
+    let change = MaintenanceChange { role, reason: args.reason, group: args.group };
     format.render(&client.maintain(&change).await?, |done| format!("{}\n", done.message))
 }

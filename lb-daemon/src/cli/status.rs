@@ -10,8 +10,8 @@ use super::{
 use crate::api::{
     client::Client,
     types::{
-        AddressStatus, InterfaceStatus, Maintenance, PathStatus, PeerStatus, Status, TrackStatus, Transition,
-        WitnessStatus,
+        AddressStatus, GroupStatus, InterfaceStatus, Maintenance, PathStatus, PeerStatus, Status,
+        TrackStatus, Transition, WitnessStatus,
     },
 };
 
@@ -34,7 +34,10 @@ pub fn render(status: &Status) -> String {
     let Status { router, version, role, reason, since_secs, .. } = status;
     let mut out = String::new();
     facts(&mut out, "Router", [format!("{router}, lbd {version}")]);
-    facts(&mut out, "Role", [format!("{role} for {}: {reason}", span(*since_secs))]);
+    if status.groups.is_empty() {
+        facts(&mut out, "Role", [format!("{role} for {}: {reason}", span(*since_secs))]);
+    }
+    facts(&mut out, "Groups", status.groups.iter().map(group));
     facts(&mut out, "Maintenance", status.maintenance.iter().map(maintenance));
     match &status.peer {
         None => facts(&mut out, "Peer", ["none: this router stands alone".to_owned()]),
@@ -42,8 +45,9 @@ pub fn render(status: &Status) -> String {
     }
     facts(&mut out, "Tracks", status.tracks.iter().map(track));
     facts(&mut out, "Sync", status.sync.iter().flat_map(sync::lines));
+    facts(&mut out, "  to peer", status.sync_out.iter().flat_map(sync::lines));
     facts(&mut out, "Interfaces", status.interfaces.iter().map(interface));
-    facts(&mut out, "Addresses", status.addresses.iter().map(|one| address(one, role)));
+    facts(&mut out, "Addresses", status.addresses.iter().map(|one| address(one, role_of(status, one))));
     out.push('\n');
     out += &services::render(&status.services);
     if !status.warnings.is_empty() {
@@ -87,6 +91,19 @@ fn peer_now(peer: &PeerStatus) -> String {
     }
 }
 
+fn group(group: &GroupStatus) -> String {
+    let GroupStatus { name, role, reason, since_secs, .. } = group;
+    let peer = group.peer_role.as_deref().unwrap_or("NOT HEARD");
+    let held = group.peer_forced.as_ref().map(|role| format!(", held {}", role.to_uppercase()));
+    format!("{name} {role} for {}: {reason}; peer {peer}{}", span(*since_secs), held.unwrap_or_default())
+}
+
+/// The role that an address moves with.
+fn role_of<'a>(status: &'a Status, address: &AddressStatus) -> &'a str {
+    let group = status.groups.iter().find(|group| Some(&group.name) == address.group.as_ref());
+    group.map_or(&status.role, |group| &group.role)
+}
+
 fn maintenance(held: &Maintenance) -> String {
     let reason = if held.reason.is_empty() { String::new() } else { format!(": {}", held.reason) };
     format!("held {} by the operator{reason}", held.role.name().to_uppercase())
@@ -113,8 +130,9 @@ fn witness(witness: &WitnessStatus) -> String {
 }
 
 fn transition(transition: &Transition) -> String {
-    let Transition { ago_secs, from, to, reason } = transition;
-    format!("{} ago {from} -> {to}: {reason}", span(*ago_secs))
+    let Transition { ago_secs, group, from, to, reason } = transition;
+    let group = group.as_ref().map(|name| format!("{name} ")).unwrap_or_default();
+    format!("{} ago {group}{from} -> {to}: {reason}", span(*ago_secs))
 }
 
 fn track(track: &TrackStatus) -> String {
@@ -140,7 +158,7 @@ fn interface(interface: &InterfaceStatus) -> String {
 }
 
 fn address(address: &AddressStatus, role: &str) -> String {
-    let AddressStatus { address, interface, present } = address;
+    let AddressStatus { address, interface, present, .. } = address;
     let place = match (present, role) {
         (true, "standby") => "PRESENT, though the role is standby",
         (true, _) => "present",
@@ -157,8 +175,12 @@ mod tests {
     #[test]
     fn an_address_that_contradicts_the_role_is_loud() {
         let shown = |present, role: &str| {
-            let status =
-                AddressStatus { address: "10.9.9.9/32".to_owned(), interface: "eth0".to_owned(), present };
+            let status = AddressStatus {
+                group: None,
+                address: "10.9.9.9/32".to_owned(),
+                interface: "eth0".to_owned(),
+                present,
+            };
             address(&status, role)
         };
         assert_eq!(shown(true, "active"), "10.9.9.9/32 on eth0, present");

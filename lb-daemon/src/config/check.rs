@@ -2,6 +2,7 @@
 //! is reported; a function returns `None` where one left it without a value.
 
 mod command;
+mod group;
 mod health;
 mod notify;
 mod overlap;
@@ -25,6 +26,7 @@ pub(super) fn check(
     overlap::check(file, report);
     let router = router::router(file, host, report);
     let vips = router::vips(file, report);
+    let groups = group::groups(file, report);
     let peer = match &file.peer {
         Field::Absent => Some(None),
         Field::Bad => None,
@@ -40,6 +42,7 @@ pub(super) fn check(
         peer: peer?,
         tracks: tracks?,
         notify: notify?,
+        groups: groups?,
         vips: vips?,
         services: services?,
         limits: limits?,

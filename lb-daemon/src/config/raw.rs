@@ -22,6 +22,7 @@ table! {
         optional peer: Peer,
         optional track: List<Track>,
         optional notify: Notify,
+        optional group: List<Group>,
         optional vip: List<Vip>,
         optional service: List<Service>,
         optional limits: Limits,
@@ -34,15 +35,33 @@ table! {
     Router {
         optional name: Name,
         required interfaces: List<Interface>,
-        optional nat_router: Vip,
+        optional nat_router: NatRouter,
     }
 }
 
 table! {
-    /// `[[vip]]`, and `nat_router` of `[router]`.
+    /// `nat_router` of `[router]` and of `[[group]]`.
+    NatRouter {
+        required address: Ipv4Net,
+        required interface: Interface,
+    }
+}
+
+table! {
+    /// `[[group]]`
+    Group {
+        required name: Name,
+        optional priority: Whole<u8, 1, 255>,
+        optional nat_router: NatRouter,
+    }
+}
+
+table! {
+    /// `[[vip]]`
     Vip {
         required address: Ipv4Net,
         required interface: Interface,
+        optional group: Name,
     }
 }
 
@@ -95,6 +114,7 @@ table! {
         optional fall: Whole<u32, 1, 1000>,
         optional weight: Whole<u8, 1, 254>,
         optional fault: bool,
+        optional groups: List<Name>,
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     address,
     config::{self, Check, Config, Host, Vip},
+    ha::Role,
     netlink,
     plan::{Override, RealId},
 };
@@ -30,9 +31,9 @@ impl Director {
                 return Err(refusal);
             }
         };
-        let removed: Vec<Vip> = floating(&self.parts.config).difference(&floating(&new)).cloned().collect();
+        let removed: Vec<Vip> = self.parts.config.floating().difference(&new.floating()).cloned().collect();
         // Checked with the file: nothing in it needs a restart.
-        let _ = self.parts.pair.update(new.peer.clone(), new.hash());
+        let _ = self.parts.pair.update(new.peer.clone(), &new.priorities(), new.hash());
         if let Some(peer) = &new.peer {
             self.parts.sync.set_keys(&peer.keys);
         }
@@ -42,8 +43,8 @@ impl Director {
         self.replan();
         let result = address::reconcile(&removed, false).await;
         self.trouble.note("removed addresses", result.err());
-        if self.applied.forwards() {
-            self.place_addresses(true).await;
+        if self.applied.contains(&Role::Active) {
+            self.place_addresses().await;
             self.announce();
         }
         let done = format!("configuration reloaded: {} services", self.parts.config.services.len());
@@ -86,6 +87,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     };
     differ("router.name", old.router.name != new.router.name);
     differ("router.interfaces", old.router.interfaces != new.router.interfaces);
+    differ("the names of [[group]]", old.group_names() != new.group_names());
     differ("[peer]", old.peer.is_some() != new.peer.is_some());
     if let (Some(old), Some(new)) = (&old.peer, &new.peer) {
         differ("peer.paths", old.paths != new.paths);
@@ -95,11 +97,6 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     differ("[limits]", old.limits != new.limits);
     differ("[daemon]", old.daemon != new.daemon);
     parts
-}
-
-/// The addresses that move with the role: every VIP and the NAT router address.
-pub fn floating(config: &Config) -> BTreeSet<Vip> {
-    config.vips.iter().chain(&config.router.nat_router).cloned().collect()
 }
 
 /// The targets whose next hops must be known: every real server, and the peer on every path where packets can be passed to

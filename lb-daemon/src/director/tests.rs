@@ -65,11 +65,12 @@ impl Idle {
         let (wanted, targets) = watch::channel(targets(&config));
         let (topology, seen) = watch::channel(network(&config));
         let (handle, commands) = DirectorHandle::channel();
-        let pair = ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, false, None).unwrap();
+        let group = ha::driver::Group { name: String::new(), priority: 1, resume: false, maintenance: None };
+        let pair = ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, vec![group]).unwrap();
         let segments = watch::Sender::default();
         let sync = sync::driver::bind(None)
             .unwrap()
-            .start(datapath.flow_table(), pair.role.clone(), segments.subscribe())
+            .start(datapath.flow_table(), pair.roles.clone(), segments.subscribe())
             .unwrap();
 
         let director = Director::new(Parts {

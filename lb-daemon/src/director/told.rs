@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::Director;
+use super::{Director, status::MIXED};
 use crate::{
     ha::Role,
     notify::{Event, Kind, Peer},
@@ -10,8 +10,10 @@ use crate::{
 
 impl Director {
     /// Tells that the role has changed, once it is applied.
-    pub(super) fn tell_role(&self, before: Role, reason: &str) {
-        self.tell(Kind::Role, Some(before), reason.to_owned());
+    pub(super) fn tell_role(&self, group: usize, before: Role, reason: &str) {
+        let role = self.applied.get(group).copied();
+        let name = self.group_name(group).map(str::to_owned);
+        self.tell_of(Kind::Role, name, role, Some(before), reason.to_owned());
     }
 
     /// Tells of a fault of this router that has come or gone since the last time.
@@ -23,19 +25,34 @@ impl Director {
         self.has_fault = condition.has_fault();
         if self.has_fault {
             let reason = format!("this router has a fault: {}", condition.faults.join(", "));
-            self.tell(Kind::Fault, None, reason);
+            self.tell(Kind::Fault, reason);
         } else {
-            self.tell(Kind::Recovered, None, "this router has no fault any more".to_owned());
+            self.tell(Kind::Recovered, "this router has no fault any more".to_owned());
         }
     }
 
-    pub(super) fn tell(&self, event: Kind, before: Option<Role>, reason: String) {
+    /// Tells of what is not of one group alone.
+    pub(super) fn tell(&self, event: Kind, reason: String) {
+        let first = self.applied.first().copied();
+        let same = first.filter(|first| self.applied.iter().all(|role| role == first));
+        self.tell_of(event, None, same, None, reason);
+    }
+
+    fn tell_of(
+        &self,
+        event: Kind,
+        group: Option<String>,
+        role: Option<Role>,
+        before: Option<Role>,
+        reason: String,
+    ) {
         let config = &self.parts.config;
         let peer = config.peer.as_ref().map(|_| self.parts.pair.status());
         let event = Event {
             event,
             router: config.router.name.clone(),
-            role: self.applied.name().to_owned(),
+            group,
+            role: role.map_or(MIXED, Role::name).to_owned(),
             previous_role: before.map(|role| role.name().to_owned()),
             reason,
             time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),

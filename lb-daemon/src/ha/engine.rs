@@ -226,6 +226,7 @@ impl Engine {
             config_hash: self.settings.config_hash,
             echo: self.guard.echo(),
             name: self.settings.name.clone(),
+            group: self.settings.group.clone(),
         })
     }
 

@@ -272,6 +272,7 @@ mod tests {
             config_hash: 0,
             echo,
             name: "beta".to_owned(),
+            group: String::new(),
         }
     }
 }

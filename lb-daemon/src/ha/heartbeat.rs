@@ -1,5 +1,6 @@
 //! What the routers of a pair tell each other. [`codec`] puts it on the wire, [`keyring`] signs it.
 
+mod addition;
 pub mod codec;
 pub mod keyring;
 
@@ -37,6 +38,8 @@ pub struct Heartbeat {
     pub echo: Option<Echo>,
     /// Name of the sender.
     pub name: String,
+    /// Name of the group that the role is of; empty where there is but one.
+    pub group: String,
 }
 
 /// Names one heartbeat of the other router.
@@ -66,6 +69,9 @@ pub enum Ignored {
     /// Another version of the protocol.
     #[error("another version of the protocol")]
     Version,
+    /// Authentic, but of a group that this router does not have.
+    #[error("of a group that is not configured here")]
+    UnknownGroup,
     /// Authentic, but it does not show that its sender lives now: see [`guard`](super::guard). One or two are normal
     /// whenever a router starts.
     #[error("its sender has not heard this router yet, or it was recorded earlier")]
@@ -82,6 +88,7 @@ impl Ignored {
             Self::Truncated => "truncated",
             Self::Stranger => "stranger",
             Self::Version => "version",
+            Self::UnknownGroup => "unknown_group",
             Self::Unproven => "unproven",
         }
     }

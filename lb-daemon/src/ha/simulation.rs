@@ -6,6 +6,7 @@
 mod attacks;
 mod chaos;
 mod fitness;
+mod groups;
 mod maintenance;
 mod network;
 mod promises;
@@ -110,6 +111,7 @@ impl Setup {
     fn settings(&self, node: usize, incarnation: u64) -> Settings {
         Settings {
             name: ["alpha", "beta"][node].to_owned(),
+            group: String::new(),
             incarnation,
             config_hash: 7,
             paths: self.paths,

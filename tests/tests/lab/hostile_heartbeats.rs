@@ -141,6 +141,7 @@ fn usurper() -> Heartbeat {
         config_hash: 0,
         echo: None,
         name: "usurper".to_owned(),
+        group: String::new(),
     }
 }
 

@@ -5,6 +5,7 @@
 mod direct;
 mod exit_codes;
 mod fitness;
+mod groups;
 mod health;
 mod hostile_api;
 mod hostile_heartbeats;

@@ -63,7 +63,8 @@ impl Engine {
     }
 
     /// The priority now.
-    pub(super) fn priority(&self) -> u8 {
+    #[must_use]
+    pub fn priority(&self) -> u8 {
         self.condition.lower(self.settings.priority)
     }
 

@@ -12,7 +12,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::{
-    Echo, Heartbeat, Ignored, MAX_NAME,
+    Echo, Heartbeat, Ignored, MAX_NAME, addition,
     keyring::{Fingerprint, Keyring, TAG},
 };
 use crate::{
@@ -94,6 +94,7 @@ impl Codec {
         let accepts = self.keys.accepts();
         out.put_u8(u8::try_from(accepts.len()).unwrap_or(0));
         accepts.iter().for_each(|key| out.put_u32(key.0));
+        addition::put(&mut out, addition::GROUP, cut(&heartbeat.group).as_bytes());
         let tag = self.keys.sign(&out);
         out.put_slice(&tag);
         out.freeze()
@@ -109,8 +110,12 @@ impl Codec {
         let body = shape(datagram)?;
         let (_, tag) = datagram.split_at_checked(body.len()).ok_or(Ignored::Truncated)?;
         let signs = self.keys.verify(body, tag).ok_or(Ignored::WrongKey)?;
-        let (heartbeat, rest) = read(body)?;
-        Ok((heartbeat, PeerKeys { signs, accepts: fingerprints(rest)? }))
+        let (mut heartbeat, mut rest) = read(body)?;
+        let accepts = fingerprints(&mut rest)?;
+        if let Some(group) = addition::find(rest, addition::GROUP) {
+            heartbeat.group = String::from_utf8_lossy(group).into_owned();
+        }
+        Ok((heartbeat, PeerKeys { signs, accepts }))
     }
 
     /// The heartbeat in `datagram` alone.
@@ -166,12 +171,13 @@ fn read(body: &[u8]) -> Result<(Heartbeat, &[u8]), Ignored> {
         config_hash,
         echo: (echo.incarnation != 0).then_some(echo),
         name: std::str::from_utf8(name).map_err(|_| Ignored::Truncated)?.to_owned(),
+        group: String::new(),
     };
     Ok((heartbeat, rest))
 }
 
-/// The fingerprints at the start of `rest`. What comes behind them is a later version's.
-fn fingerprints(mut rest: &[u8]) -> Result<Vec<Fingerprint>, Ignored> {
+/// The fingerprints at the start of `rest`, which is left with the additions behind them.
+fn fingerprints(rest: &mut &[u8]) -> Result<Vec<Fingerprint>, Ignored> {
     let count = rest.try_get_u8().map_err(|_| Ignored::Truncated)?;
     let mut next = || rest.try_get_u32().map(Fingerprint).map_err(|_| Ignored::Truncated);
     (0..count).map(|_| next()).collect()
@@ -270,6 +276,18 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_group_is_an_addition_that_older_versions_skip() {
+        let of_group = Heartbeat { group: "west".to_owned(), ..active() };
+        let wire = codec().encode(&of_group);
+        let plain = bytes_of(ACTIVE);
+        let start = plain.len() - TAG;
+        assert_eq!((&wire[..start], &wire[start..wire.len() - TAG]), (&plain[..start], &b"\x01\x04west"[..]));
+        assert_eq!(codec().decode(&wire), Ok(of_group.clone()));
+        let later = signed(&[&wire[..wire.len() - TAG], b"\x02\x01x"].concat());
+        assert_eq!(codec().decode(&later), Ok(of_group));
+    }
+
+    #[test]
     fn every_key_is_accepted_and_the_first_one_signs() {
         let [old, new] = [*b"0123456789abcdef", *b"fedcba9876543210"].map(|key| Key(key.to_vec()));
         let both = Codec::new(&Keys { signing: new.clone(), others: vec![old.clone()] });
@@ -346,21 +364,24 @@ mod tests {
         let echo = prop::option::of((1_u64.., any::<u64>()));
         let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
         let small = (0..4u8, flags, any::<u8>(), any::<u8>());
-        (small, numbers, echo, "[a-zä-ö]{0,32}").prop_map(|(small, numbers, echo, name)| Heartbeat {
-            role: Role::from_u8(small.0).unwrap(),
-            wants_role: small.1.0,
-            resumes: small.1.1,
-            fault: small.1.2,
-            weak: small.1.3,
-            forced: [None, Some(Forced::Standby), Some(Forced::Active)][usize::from(small.2 % 3)],
-            priority: small.2,
-            cause: small.3,
-            incarnation: numbers.0,
-            sequence: numbers.1,
-            config_hash: numbers.2,
-            echo: echo.map(|(incarnation, sequence)| Echo { incarnation, sequence }),
-            name,
-        })
+        (small, numbers, echo, "[a-zä-ö]{0,32}", "[a-z]{0,64}").prop_map(
+            |(small, numbers, echo, name, group)| Heartbeat {
+                role: Role::from_u8(small.0).unwrap(),
+                wants_role: small.1.0,
+                resumes: small.1.1,
+                fault: small.1.2,
+                weak: small.1.3,
+                forced: [None, Some(Forced::Standby), Some(Forced::Active)][usize::from(small.2 % 3)],
+                priority: small.2,
+                cause: small.3,
+                incarnation: numbers.0,
+                sequence: numbers.1,
+                config_hash: numbers.2,
+                echo: echo.map(|(incarnation, sequence)| Echo { incarnation, sequence }),
+                name,
+                group,
+            },
+        )
     }
 
     fn codec() -> Codec {
@@ -382,6 +403,7 @@ mod tests {
             config_hash: 0xfeed_face_cafe_beef,
             echo: Some(Echo { incarnation: 0x1112_1314_1516_1718, sequence: 41 }),
             name: "alpha".to_owned(),
+            group: String::new(),
         }
     }
 
@@ -400,6 +422,7 @@ mod tests {
             config_hash: 0,
             echo: None,
             name: String::new(),
+            group: String::new(),
         }
     }
 

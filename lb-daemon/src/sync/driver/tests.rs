@@ -174,7 +174,7 @@ fn a_router_that_is_not_active_tells_nothing() {
 /// A running copy, and its role.
 struct Running {
     handle: Handle,
-    role: watch::Sender<RoleState>,
+    role: watch::Sender<Vec<RoleState>>,
 }
 
 fn start(table: &Arc<Table>, local: [u8; 4], remote: [u8; 4], role: Role) -> Running {
@@ -218,8 +218,8 @@ const fn settings() -> ConnectionSync {
     ConnectionSync { enabled: true, port: PORT, half_open: false }
 }
 
-fn state(role: Role) -> RoleState {
-    RoleState { role, reason: String::new(), since: Instant::now() }
+fn state(role: Role) -> Vec<RoleState> {
+    vec![RoleState { role, reason: String::new(), since: Instant::now() }]
 }
 
 async fn becomes(what: &str, condition: impl Fn() -> bool) {
