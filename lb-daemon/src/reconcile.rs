@@ -149,6 +149,19 @@ mod tests {
     }
 
     #[test]
+    fn a_service_that_goes_closes_first_and_one_that_comes_opens_last() {
+        let table = |closed, local: u8| {
+            let scheduler = Scheduler::RoundRobin;
+            let service = ServiceTable { id: 0, scheduler, ring: vec![], start: 0, closed };
+            let locals = [[192, 0, 2, local].into()].into();
+            let (role, services) = (RouterRole::Active, [(KEY, service)].into());
+            Tables { role, services, locals, ..Tables::default() }
+        };
+        assert_eq!(diff(&table(false, 1), &table(true, 2)).first(), Some(&Op::SetClosed(KEY, true)));
+        assert_eq!(diff(&table(true, 1), &table(false, 2)).last(), Some(&Op::SetClosed(KEY, false)));
+    }
+
+    #[test]
     fn a_new_owner_starts_with_counters_at_zero() {
         let mut datapath = MemoryDatapath::default();
         let with = |generation, weight| Tables {
@@ -245,10 +258,12 @@ mod tests {
                     ..Real::default()
                 }
             });
-        let service =
-            (0_u32..4, prop::collection::vec(0_u16..4, 0..4), 0_u64..4).prop_map(|(id, ring, start)| {
-                ServiceTable { id, scheduler: Scheduler::RoundRobin, ring, start, closed: false }
-            });
+        let service = (0_u32..4, prop::collection::vec(0_u16..4, 0..4), 0_u64..4, any::<bool>()).prop_map(
+            |(id, ring, start, closed)| {
+                let scheduler = Scheduler::RoundRobin;
+                ServiceTable { id, scheduler, ring, start, closed }
+            },
+        );
         let key = octet.clone().prop_map(|host| ServiceKey::new(6, [192, 0, 2, host], 80));
         let real_key = octet.clone().prop_map(|host| RealKey::new(6, [10, 0, 0, host], 80));
         let hop = octet.clone().prop_map(|last| PeerHop { mac: [2, 0, 0, 0, 0, last], source_mac: [2; 6] });

@@ -24,7 +24,7 @@ pub struct Status {
     pub reason: String,
     /// Seconds in this role.
     pub since_secs: u64,
-    /// What the operator holds this router in; absent when nothing.
+    /// What the operator holds this router in, for all its groups; absent when nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
     /// The groups, each with its own role; none where everything has one role, which is that of the router.

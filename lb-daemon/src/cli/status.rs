@@ -37,7 +37,7 @@ pub fn render(status: &Status) -> String {
     if status.groups.is_empty() {
         facts(&mut out, "Role", [format!("{role} for {}: {reason}", span(*since_secs))]);
     }
-    facts(&mut out, "Groups", status.groups.iter().map(group));
+    facts(&mut out, "Groups", status.groups.iter().map(|one| group(one, status.peer.is_some())));
     facts(&mut out, "Maintenance", status.maintenance.iter().map(maintenance));
     match &status.peer {
         None => facts(&mut out, "Peer", ["none: this router stands alone".to_owned()]),
@@ -91,11 +91,12 @@ fn peer_now(peer: &PeerStatus) -> String {
     }
 }
 
-fn group(group: &GroupStatus) -> String {
+fn group(group: &GroupStatus, has_peer: bool) -> String {
     let GroupStatus { name, role, reason, since_secs, .. } = group;
-    let peer = group.peer_role.as_deref().unwrap_or("NOT HEARD");
     let held = group.peer_forced.as_ref().map(|role| format!(", held {}", role.to_uppercase()));
-    format!("{name} {role} for {}: {reason}; peer {peer}{}", span(*since_secs), held.unwrap_or_default())
+    let peer =
+        format!("; peer {}{}", group.peer_role.as_deref().unwrap_or("NOT HEARD"), held.unwrap_or_default());
+    format!("{name} {role} for {}: {reason}{}", span(*since_secs), if has_peer { &peer } else { "" })
 }
 
 /// The role that an address moves with.

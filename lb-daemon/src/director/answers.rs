@@ -53,7 +53,7 @@ impl Director {
             role: status::role(&roles, &self.parts.pair.explanation(0), Instant::now()),
             roles: &roles,
             groups: self.parts.pair.groups(),
-            maintenance: self.parts.pair.maintenance.borrow().first().cloned().flatten(),
+            maintenance: status::common(&self.parts.pair.maintenance.borrow()),
             peer: self.parts.config.peer.as_ref().map(|_| self.parts.pair.status()),
             tracks: self.track_statuses(),
             sync: self.parts.config.peer.as_ref().map(|_| self.parts.sync.status()),

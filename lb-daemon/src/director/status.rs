@@ -76,6 +76,12 @@ pub fn role(states: &[RoleState], explanation: &str, now: Instant) -> (&'static 
     }
 }
 
+/// What all groups are held in; `None` where some are not, or in something else.
+pub fn common(held: &[Option<Maintenance>]) -> Option<Maintenance> {
+    let (first, others) = held.split_first()?;
+    others.iter().all(|other| other == first).then(|| first.clone())?
+}
+
 fn group_name(config: &Config, group: usize) -> Option<String> {
     config.groups.get(group).map(|group| group.name.clone())
 }

@@ -1,5 +1,7 @@
 //! Real sockets, on the loopback of a network namespace of each test's own.
 
+mod groups;
+
 use std::net::SocketAddrV4;
 
 use lb_common::ConnState::{Established, FinWait};
