@@ -8,7 +8,8 @@
 //!   `bpftool map dump` prints `"port": 8080` and not `[31, 144]`; the one swap a packet costs is a single instruction.
 //! - Times are [`Stamp`](flow_table::Stamp)s: jiffies cost a packet nothing, where the clock's helper costs 14 ns.
 //! - [`LAYOUT_VERSION`] changes with any size, offset or meaning here. It is part of the pin path, so that a daemon
-//!   never reads a map of another shape.
+//!   never reads a map of another shape. A field that takes the place of padding, which always was zero, and whose zero means what
+//!   no field did, is no change.
 #![cfg_attr(not(test), no_std)]
 
 mod address_filter;

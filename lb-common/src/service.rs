@@ -33,13 +33,21 @@ pub struct Service {
     pub ring_len: u32,
     /// A [`Scheduler`] as its number.
     pub scheduler: u8,
-    _pad: [u8; 3],
+    /// Not 0: this router opens no connections of this service, whatever its role; it has those of the peer, of a group of
+    /// services that is active there. Where there are no groups, the router's role alone decides.
+    pub closed: u8,
+    _pad: [u8; 2],
 }
 
 impl Service {
     /// A service that reads `ring_len` slots of ring `ring` by `scheduler`.
     pub const fn new(id: u32, ring: u32, ring_len: u32, scheduler: Scheduler) -> Self {
-        Self { id, ring, ring_len, scheduler: scheduler as u8, _pad: [0; 3] }
+        Self { id, ring, ring_len, scheduler: scheduler as u8, closed: 0, _pad: [0; 2] }
+    }
+
+    /// The same, closed or not.
+    pub const fn closed(self, closed: bool) -> Self {
+        Self { closed: closed as u8, ..self }
     }
 }
 

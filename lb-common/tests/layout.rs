@@ -84,6 +84,7 @@ Service: 16 bytes, alignment 4
    4 ring
    8 ring_len
   12 scheduler
+  13 closed
 LAYOUT_VERSION 3
 ";
 
@@ -119,7 +120,7 @@ fn sizes_and_offsets_are_those_of_the_layout_version() {
         Ring { slots }
         RouterState { role }
         ServiceKey { address port protocol }
-        Service { id ring ring_len scheduler }
+        Service { id ring ring_len scheduler closed }
     }
     writeln!(out, "LAYOUT_VERSION {LAYOUT_VERSION}").unwrap();
     assert!(out == LAYOUT, "the layout is now\n{out}");

@@ -82,20 +82,19 @@ impl Addresses {
         Self { memory: Memory::new(socket.with_extension("addresses"), release) }
     }
 
-    /// Makes the `floating` addresses stand or not, as `wanted`, and removes those that `lbd` has added and that are floating no
+    /// Makes each of the `floating` addresses stand or not, as it is wanted, and removes those that `lbd` has added and that are floating no
     /// more. What is as it should be is left alone, so that a second call changes nothing. No other address is lost, even one
     /// that the kernel counts as a secondary of a removed address.
     ///
     /// # Errors
     /// When what stands cannot be read, or when some change fails: the others are made nevertheless.
-    pub async fn reconcile(&self, floating: &[Vip], wanted: Wanted) -> Result<Vec<Change>, Error> {
+    pub async fn reconcile(&self, floating: &[(Vip, Wanted)]) -> Result<Vec<Change>, Error> {
         let requests = Requests::open()?;
         let before = Host::read(&requests).await?;
         let recorded = self.memory.recorded();
         let is_own = |standing: &plan::Standing| self.memory.is_own(standing, &recorded);
-        let missing =
-            if wanted == Wanted::Here { plan::missing(&before.standing, floating) } else { Vec::new() };
-        let removals = plan::removals(&before.standing, floating, wanted, is_own);
+        let missing = plan::missing(&before.standing, floating);
+        let removals = plan::removals(&before.standing, floating, is_own);
         let mut work = Work { requests, changes: Vec::new(), failures: Vec::new() };
         // Remembered first: a daemon that is killed in between leaves nothing that nobody knows of.
         let mut known = recorded.clone();

@@ -5,6 +5,7 @@ pub mod check;
 pub mod conns;
 pub mod failover;
 pub mod list;
+pub mod maintenance;
 pub mod outcome;
 pub mod reload;
 pub mod server;
@@ -55,7 +56,9 @@ enum Command {
     /// List connections in the layout of ipvsadm -Lnc
     Conns,
     /// Give the active role to the peer
-    Failover,
+    Failover(failover::Args),
+    /// Hold this router standby or active until it is released
+    Maintenance(maintenance::Args),
     /// Change a real server at run time
     Server(server::Args),
     /// Let lbd read its configuration file again
@@ -87,7 +90,8 @@ fn execute(command: Command, client: &Client, format: Format) -> Result<String, 
             Command::List(args) => list::run(client, args, format).await,
             Command::Stats(args) => stats::run(client, args, format).await,
             Command::Conns => conns::run(client, format).await,
-            Command::Failover => failover::run(client, format).await,
+            Command::Failover(args) => failover::run(client, args, format).await,
+            Command::Maintenance(args) => maintenance::run(client, args, format).await,
             Command::Server(args) => server::run(client, args, format).await,
             Command::Reload => reload::run(client, format).await,
             Command::Check(args) => check::run(&args, |path| config::load(path, &Host::default()), format),

@@ -10,6 +10,7 @@ mod command;
 mod decode;
 mod errors;
 mod fingerprint;
+mod group;
 mod host_address;
 mod key;
 mod load;
@@ -24,6 +25,7 @@ mod tests;
 pub use announce::{Announce, AnnounceForm};
 pub use command::{Command, Notify};
 pub use errors::{Error, Errors};
+pub use group::Group;
 pub use host_address::HostAddress;
 pub use key::{Key, Keys};
 pub use load::{Host, load, parse};
@@ -47,6 +49,8 @@ pub struct Config {
     pub notify: Notify,
     /// How floating addresses are announced.
     pub announce: Announce,
+    /// Groups with a role of their own, in the order of their names; none: everything has one role.
+    pub groups: Vec<Group>,
     /// Virtual addresses, in the order of the file.
     pub vips: Vec<Vip>,
     /// Virtual services, in the order of the file.

@@ -29,14 +29,13 @@ use crate::{
         pins,
     },
     director::{
-        Director, Parts, Stop,
-        command::DirectorHandle,
-        reload::{floating, targets},
+        Director, Parts, Stop, command::DirectorHandle, maintenance, reload::targets, roles,
         watchdog::Watchdog,
     },
     ha, health, netlink,
     notify::Notifier,
     sync::{self, segments::Segments},
+    tables::Tables,
     track,
 };
 
@@ -98,16 +97,20 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         datapath.limits().flows,
         mebibytes(bytes)
     );
-    let resume = datapath.installed()?.role == lb_common::RouterRole::Active;
-    let pair = heartbeat.start(config.router.name.clone(), config.hash(), resume)?;
-    let (segments, known) = watch::channel(Segments::new(&config, &links));
-    let sync = copy.start(table, datapath.schedules(), pair.role.clone(), known)?;
+    let pair = heartbeat.start(
+        config.router.name.clone(),
+        config.hash(),
+        groups(&config, &datapath.installed()?),
+    )?;
+    let (segments, known) = watch::channel(Segments::new(&config, &links, &[]));
+    let sync = copy.start(table, datapath.schedules(), pair.roles.clone(), known)?;
     let settle = config.peer.as_ref().map_or(Duration::ZERO, |peer| peer.interval * SETTLE_INTERVALS);
     let limits = datapath.limits();
     let addresses = Addresses::new(&config.daemon.socket, &kernel_release());
     let (report, reports) = mpsc::channel(64);
     let (finding, findings) = mpsc::channel(64);
     let (handle, commands) = DirectorHandle::channel();
+    let conflicts = conflict::start(config.group_names().len());
     let director = Director::new(Parts {
         config_path: config_path.to_owned(),
         config,
@@ -121,7 +124,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         findings,
         notifier: Notifier::start(),
         announcer: announce::start(settle),
-        conflicts: conflict::start(),
+        conflicts,
         addresses,
         limits,
         targets,
@@ -130,6 +133,19 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         watchdog: Watchdog::start().context("cannot start the watchdog")?,
     });
     direct(director, listener, handle, signals, socket_file).await
+}
+
+/// The groups as they begin over a data plane that is `installed`.
+fn groups(config: &Config, installed: &Tables) -> Vec<ha::driver::Group> {
+    let mut held = maintenance::remembered(&config.daemon.socket);
+    let priorities = config.priorities();
+    let group = |(number, name): (usize, String)| ha::driver::Group {
+        priority: priorities.get(&name).copied().unwrap_or(1),
+        resume: roles::is_open(number, config, installed),
+        maintenance: held.remove(&name),
+        name,
+    };
+    config.group_names().into_iter().enumerate().map(group).collect()
 }
 
 /// Runs the director and the API in front of it, to a planned stop.
@@ -196,9 +212,8 @@ pub async fn teardown(config_path: &Path) -> Result<ExitCode> {
     // A running daemon would put back what is removed here.
     let listener = server::bind(&config.daemon.socket)?;
     let socket_file = SocketFile(config.daemon.socket.clone());
-    let floating: Vec<_> = floating(&config).into_iter().collect();
-    let addresses =
-        Addresses::new(&config.daemon.socket, &kernel_release()).reconcile(&floating, Wanted::Away).await;
+    let away: Vec<_> = config.floating().into_iter().map(|vip| (vip, Wanted::Away)).collect();
+    let addresses = Addresses::new(&config.daemon.socket, &kernel_release()).reconcile(&away).await;
     let datapath = pins::teardown(&config.daemon.pin_dir);
     drop(socket_file);
     drop(listener);

@@ -54,6 +54,8 @@ pub enum Op {
     AddLocal(std::net::Ipv4Addr),
     /// Remove one.
     RemoveLocal(std::net::Ipv4Addr),
+    /// Close a service for new connections, or open it: nothing else of it changes.
+    SetClosed(ServiceKey, bool),
     /// Open or close the router for new connections.
     SetRole(RouterRole),
     /// Have packets meet the program that is made for these forwarding methods.

@@ -6,9 +6,11 @@
 mod answers;
 pub mod command;
 mod conflicts;
+pub mod maintenance;
 pub mod rates;
 pub mod reload;
 mod role;
+pub mod roles;
 pub mod servers;
 pub mod status;
 mod surveyor;
@@ -39,13 +41,16 @@ use self::{
     watchdog::Watchdog,
 };
 use crate::{
-    address::{Addresses, Wanted},
+    address::Addresses,
     announce::Announcer,
     config::{Config, Limits},
     conflict::{self, Conflict},
     connections::Counts,
     datapath::Datapath,
-    ha::{Role, driver::Handle as Pair},
+    ha::{
+        Role,
+        driver::{Handle as Pair, RoleState},
+    },
     health::{Checkers, Report},
     notify::Notifier,
     plan::{Override, RealId},
@@ -103,8 +108,10 @@ pub struct Parts {
 /// See the module.
 pub struct Director {
     parts: Parts,
-    /// Role that the addresses and the announcer were last set for.
-    applied: Role,
+    /// Roles that addresses, announcer and data plane were last set for, by group.
+    applied: Vec<Role>,
+    /// The same, with their reasons.
+    taken: Vec<RoleState>,
     /// What stands in the maps: nobody else writes them.
     tables: Tables,
     health: BTreeMap<RealId, bool>,
@@ -141,7 +148,8 @@ impl Director {
         let attached = parts.config.router.interfaces.iter();
         let attached = attached.filter_map(|name| Some((name.clone(), links.get(name)?.index))).collect();
         Self {
-            applied: Role::Starting,
+            applied: vec![Role::Starting; parts.config.group_names().len()],
+            taken: Vec::new(),
             tables: Tables::default(),
             health: BTreeMap::new(),
             tracks: Tracks::default(),
@@ -166,17 +174,18 @@ impl Director {
     pub async fn start(&mut self) -> Result<(), String> {
         self.apply_config();
         self.try_replan()?;
-        self.place_addresses(Wanted::AsTheyAre).await;
-        let state = self.parts.pair.role.borrow_and_update().clone();
-        self.take_role(&state).await;
+        self.place_addresses().await;
+        let states = self.parts.pair.roles.borrow_and_update().clone();
+        self.take_roles(&states).await;
         Ok(())
     }
 
     /// Runs until `stop` resolves or something essential fails; `reload` fires for each SIGHUP.
     pub async fn run(&mut self, mut reload: mpsc::Receiver<()>, stop: impl Future<Output = Stop>) -> Stop {
         tokio::pin!(stop);
-        let mut role = self.parts.pair.role.clone();
+        let mut roles = self.parts.pair.roles.clone();
         let mut reannounce = self.parts.pair.reannounce.clone();
+        let mut maintenance = self.parts.pair.maintenance.clone();
         let mut in_sync = self.parts.sync.in_sync.clone();
         in_sync.mark_changed();
         let mut tick = interval(TICK);
@@ -188,14 +197,18 @@ impl Director {
                 // last: whoever asks all the time must not keep connections from expiring.
                 biased;
                 stop = &mut stop => return stop,
-                changed = role.changed() => {
+                changed = roles.changed() => {
                     if changed.is_err() {
                         return Stop::Failed("the heartbeat has ended".to_owned());
                     }
-                    let state = role.borrow_and_update().clone();
-                    self.take_role(&state).await;
+                    let states = roles.borrow_and_update().clone();
+                    self.take_roles(&states).await;
                 }
                 Ok(()) = in_sync.changed() => self.parts.pair.in_sync(*in_sync.borrow_and_update()),
+                Ok(()) = maintenance.changed() => {
+                    let held = maintenance.borrow_and_update().clone();
+                    self.remember_maintenance(&held);
+                }
                 Ok(()) = reannounce.changed() => self.announce(),
                 changed = self.parts.topology.changed() => {
                     if changed.is_err() {
@@ -286,12 +299,13 @@ impl Director {
     }
 
     fn apply_condition(&mut self) {
-        self.parts.pair.set_condition(self.tracks.condition(&self.parts.config.tracks));
+        let tracks = &self.parts.config.tracks;
+        self.parts.pair.set_conditions(|group| self.tracks.condition_for(tracks, group));
         self.tell_fault();
     }
 
     fn tell_segments(&self) {
-        let wanted = Segments::new(&self.parts.config, &self.parts.topology.borrow().links);
+        let wanted = Segments::new(&self.parts.config, &self.parts.topology.borrow().links, &self.applied);
         self.parts.segments.send_if_modified(|current| {
             let changed = *current != wanted;
             *current = wanted;
@@ -320,6 +334,7 @@ pub(crate) fn test_config() -> Config {
         tracks: Vec::new(),
         notify: config::Notify::default(),
         announce: config::Announce::default(),
+        groups: Vec::new(),
         vips: Vec::new(),
         services: Vec::new(),
         limits: Limits::default(),

@@ -27,7 +27,10 @@ pub struct Event {
     pub event: Kind,
     /// Name of this router.
     pub router: String,
-    /// Its role now: `"active"`, `"standby"`, `"starting"` or `"leaving"`.
+    /// The group that it is about, where there are groups and it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Its role now: `"active"`, `"standby"`, `"starting"` or `"leaving"`; `"mixed"` where its groups have different ones.
     pub role: String,
     /// Its role before, where that has changed.
     pub previous_role: Option<String>,
@@ -56,6 +59,8 @@ pub enum Kind {
     Conflict,
     /// He does so no more.
     ConflictOver,
+    /// The operator holds this router in a role, or has released it.
+    Maintenance,
 }
 
 /// The other router as this one sees it.
@@ -89,7 +94,9 @@ impl Event {
             (Kind::Role, "active") => commands.active.as_ref(),
             (Kind::Role, "standby") => commands.standby.as_ref(),
             (Kind::Fault, _) => commands.fault.as_ref(),
-            (Kind::Role | Kind::Recovered | Kind::Conflict | Kind::ConflictOver, _) => None,
+            (Kind::Role | Kind::Recovered | Kind::Maintenance | Kind::Conflict | Kind::ConflictOver, _) => {
+                None
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ mod slots;
 pub(crate) mod fixture;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{Ipv4Addr, SocketAddrV4},
 };
 
@@ -55,6 +55,8 @@ pub struct Inputs<'a> {
     pub limits: Limits,
     /// Role of this router.
     pub role: RouterRole,
+    /// Virtual addresses whose services are the peer's now, although the role of this router may be active.
+    pub closed: &'a BTreeSet<Ipv4Addr>,
     /// Measured health; a real server that is absent here has not been checked yet: it stays up where it is installed
     /// as up, and otherwise takes nothing.
     pub health: &'a BTreeMap<RealId, bool>,
@@ -156,7 +158,8 @@ fn service_table(
     let Schedule { ring, start } = schedule::schedule(service.scheduler, &members, previous);
     let start =
         installed.filter(|installed| installed.ring == ring).map_or(start, |installed| installed.start);
-    ServiceTable { id, scheduler: service.scheduler, ring, start }
+    let closed = inputs.closed.contains(&Ipv4Addr::from(service.key.address));
+    ServiceTable { id, scheduler: service.scheduler, ring, start, closed }
 }
 
 /// The NAT real servers by the key of their replies. One that stands in several services has one key for all.

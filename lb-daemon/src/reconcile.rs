@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use lb_common::{Real, RealState, RouterRole};
+use lb_common::{Real, RealState, RouterRole, ServiceKey};
 
 use crate::{
     datapath::{Datapath, Error, Op},
-    tables::Tables,
+    tables::{ServiceTable, Tables},
 };
 
 /// The changes that turn `installed` into `desired`, to be applied in this order.
 ///
-/// 1. A router that becomes standby closes first.
+/// 1. A router that becomes standby closes first, and so does a service that goes to the peer.
 /// 2. What services refer to is set: own addresses, ways to the peer, and real servers that are new or take connections.
 /// 3. Services that go are removed, before another may be given their number; the others get their new rings.
 /// 4. Only now, when no ring names them any more, real servers are quiesced, taken down or removed.
 /// 5. What nothing refers to any more is removed.
-/// 6. A router that becomes active opens.
+/// 6. A service that comes from the peer opens, and then a router that becomes active.
 /// 7. Last, packets meet the program for the forwarding methods in use: any other forwards alike, but not as fast.
 ///
 /// Applying a part of them is safe; the next call makes the rest.
@@ -26,6 +26,7 @@ pub fn diff(installed: &Tables, desired: &Tables) -> Vec<Op> {
     if desired.role == RouterRole::Standby {
         ops.extend(role.clone());
     }
+    ops.extend(moved(installed, desired, true));
     // Nothing names a slot that gets a new owner, so it is set first whatever its state.
     let has_new_owner =
         |slot, real: &Real| installed.reals.get(slot).is_none_or(|owner| owner.generation != real.generation);
@@ -46,6 +47,7 @@ pub fn diff(installed: &Tables, desired: &Tables) -> Vec<Op> {
     ops.extend(gone(&installed.real_keys, &desired.real_keys).map(|&key| Op::RemoveRealKey(key)));
     ops.extend(gone(&installed.peer_hops, &desired.peer_hops).map(|&i| Op::RemovePeerHop(i)));
     ops.extend(installed.locals.difference(&desired.locals).copied().map(Op::RemoveLocal));
+    ops.extend(moved(installed, desired, false));
     if desired.role == RouterRole::Active {
         ops.extend(role);
     }
@@ -88,6 +90,16 @@ fn services(installed: &Tables, desired: &Tables) -> impl Iterator<Item = Op> {
         .map(|(&key, service)| Op::SetService(key, service.clone()))
 }
 
+/// Services that close or open. Those that are written anew say it by themselves; to close them before does no harm.
+fn moved(installed: &Tables, desired: &Tables, closed: bool) -> Vec<Op> {
+    let moves = |(key, service): (&ServiceKey, &ServiceTable)| {
+        let before = installed.services.get(key)?;
+        let alone = closed || before.same(service);
+        (before.closed != closed && service.closed == closed && alone).then_some(Op::SetClosed(*key, closed))
+    };
+    desired.services.iter().filter_map(moves).collect()
+}
+
 /// Entries of `desired` that are new or differ.
 fn changed<'a, K: Ord, V: PartialEq>(
     installed: &BTreeMap<K, V>,
@@ -128,11 +140,27 @@ mod tests {
     #[test]
     fn only_the_start_of_a_ring_is_no_difference() {
         let table = |start| Tables {
-            services: [(KEY, ServiceTable { id: 0, scheduler: Scheduler::RoundRobin, ring: vec![1], start })]
-                .into(),
+            services: [(
+                KEY,
+                ServiceTable { id: 0, scheduler: Scheduler::RoundRobin, ring: vec![1], start, closed: false },
+            )]
+            .into(),
             ..Tables::default()
         };
         assert_eq!(diff(&table(0), &table(1)), []);
+    }
+
+    #[test]
+    fn a_service_that_goes_closes_first_and_one_that_comes_opens_last() {
+        let table = |closed, local: u8| {
+            let scheduler = Scheduler::RoundRobin;
+            let service = ServiceTable { id: 0, scheduler, ring: vec![], start: 0, closed };
+            let locals = [[192, 0, 2, local].into()].into();
+            let (role, services) = (RouterRole::Active, [(KEY, service)].into());
+            Tables { role, services, locals, ..Tables::default() }
+        };
+        assert_eq!(diff(&table(false, 1), &table(true, 2)).first(), Some(&Op::SetClosed(KEY, true)));
+        assert_eq!(diff(&table(true, 1), &table(false, 2)).last(), Some(&Op::SetClosed(KEY, false)));
     }
 
     #[test]
@@ -232,8 +260,12 @@ mod tests {
                     ..Real::default()
                 }
             });
-        let service = (0_u32..4, prop::collection::vec(0_u16..4, 0..4), 0_u64..4)
-            .prop_map(|(id, ring, start)| ServiceTable { id, scheduler: Scheduler::RoundRobin, ring, start });
+        let service = (0_u32..4, prop::collection::vec(0_u16..4, 0..4), 0_u64..4, any::<bool>()).prop_map(
+            |(id, ring, start, closed)| {
+                let scheduler = Scheduler::RoundRobin;
+                ServiceTable { id, scheduler, ring, start, closed }
+            },
+        );
         let key = octet.clone().prop_map(|host| ServiceKey::new(6, [192, 0, 2, host], 80));
         let real_key = octet.clone().prop_map(|host| RealKey::new(6, [10, 0, 0, host], 80));
         let hop = octet.clone().prop_map(|last| PeerHop { mac: [2, 0, 0, 0, 0, last], source_mac: [2; 6] });

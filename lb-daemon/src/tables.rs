@@ -73,10 +73,12 @@ pub struct ServiceTable {
     /// Position in `ring` of the next connection, when the ring is first installed. Not compared by reconcile: it
     /// says nothing once the ring is in use.
     pub start: u64,
+    /// Whether this router leaves new connections to its peer, though its role is active: it is for other services.
+    pub closed: bool,
 }
 
 impl ServiceTable {
-    /// Whether both are the same for a packet: everything but the start.
+    /// Whether both schedule a packet alike: everything but the start, and whether it is open.
     pub fn same(&self, other: &Self) -> bool {
         self.id == other.id && self.scheduler == other.scheduler && self.ring == other.ring
     }

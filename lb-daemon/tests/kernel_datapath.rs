@@ -126,6 +126,7 @@ fn a_new_ring_goes_into_the_half_that_is_not_read() {
             scheduler: Scheduler::WeightedRoundRobin,
             ring: ring.to_vec(),
             start,
+            closed: false,
         };
         datapath.apply(&Op::SetService(WEB, service(&[1, 2, 3], 2))).unwrap();
         let mut positions: Array<_, u64> = lab.map(map::POSITIONS).try_into().unwrap();
@@ -149,13 +150,37 @@ fn a_new_ring_goes_into_the_half_that_is_not_read() {
 }
 
 #[test]
+fn a_service_that_closes_keeps_its_ring_and_position() {
+    in_lab(|lab| {
+        let (mut datapath, _) = lab.open(&[]);
+        let scheduler = Scheduler::RoundRobin;
+        let service = ServiceTable { id: 3, scheduler, ring: vec![1, 2, 3], start: 2, closed: false };
+        datapath.apply(&Op::SetService(WEB, service.clone())).unwrap();
+        let mut positions: Array<_, u64> = lab.map(map::POSITIONS).try_into().unwrap();
+        positions.set(6, 7, 0).unwrap();
+        for closed in [true, false] {
+            datapath.apply(&Op::SetClosed(WEB, closed)).unwrap();
+            assert_eq!(
+                datapath.installed().unwrap().services[&WEB],
+                ServiceTable { closed, ..service.clone() }
+            );
+            assert_eq!(datapath.position(&WEB).unwrap(), Some(7));
+        }
+        // A new ring leaves it as it is told.
+        let other = ServiceTable { ring: vec![4], closed: true, ..service };
+        datapath.apply(&Op::SetService(WEB, other.clone())).unwrap();
+        assert_eq!(datapath.installed().unwrap().services[&WEB], other);
+    });
+}
+
+#[test]
 fn what_does_not_fit_is_refused_and_says_where() {
     in_lab(|lab| {
         let (mut datapath, _) = lab.open(&[]);
         let error = datapath.apply(&Op::SetReal(LIMITS.reals, real(1, Method::Nat))).unwrap_err().to_string();
         assert!(error.starts_with("map REALS: setting an entry failed: "), "{error}");
         let ring = vec![0; lb_common::RING_SLOTS + 1];
-        let service = ServiceTable { id: 0, scheduler: Scheduler::RoundRobin, ring, start: 0 };
+        let service = ServiceTable { id: 0, scheduler: Scheduler::RoundRobin, ring, start: 0, closed: false };
         assert!(datapath.apply(&Op::SetService(WEB, service)).is_err());
         assert_eq!(datapath.installed().unwrap(), Tables::default());
     });
@@ -600,8 +625,13 @@ fn real(host: u8, method: Method) -> Real {
 }
 
 fn tables() -> Tables {
-    let service =
-        |id, scheduler, ring: &[u16], start| ServiceTable { id, scheduler, ring: ring.to_vec(), start };
+    let service = |id, scheduler, ring: &[u16], start| ServiceTable {
+        id,
+        scheduler,
+        ring: ring.to_vec(),
+        start,
+        closed: false,
+    };
     Tables {
         role: RouterRole::Active,
         services: BTreeMap::from([

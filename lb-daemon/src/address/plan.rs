@@ -43,21 +43,22 @@ impl Standing {
     }
 }
 
-/// Floating addresses that do not stand.
-pub(super) fn missing<'a>(standing: &[Standing], floating: &'a [Vip]) -> Vec<&'a Vip> {
-    floating.iter().filter(|vip| !standing.iter().any(|other| other.vip == **vip)).collect()
+/// Floating addresses that are wanted here and do not stand.
+pub(super) fn missing<'a>(standing: &[Standing], floating: &'a [(Vip, Wanted)]) -> Vec<&'a Vip> {
+    let here = floating.iter().filter(|(_, wanted)| *wanted == Wanted::Here).map(|(vip, _)| vip);
+    here.filter(|vip| !standing.iter().any(|other| other.vip == **vip)).collect()
 }
 
 /// What stands and is not to: floating addresses where they are wanted away, and own ones that are floating no more.
 /// Secondaries first, so that no primary takes one of them along.
 pub(super) fn removals<'a>(
     standing: &'a [Standing],
-    floating: &[Vip],
-    wanted: Wanted,
+    floating: &[(Vip, Wanted)],
     is_own: impl Fn(&Standing) -> bool,
 ) -> Vec<&'a Standing> {
     let is_due = |other: &&Standing| {
-        if floating.contains(&other.vip) { wanted == Wanted::Away } else { is_own(other) }
+        let wanted = floating.iter().find(|(vip, _)| *vip == other.vip).map(|(_, wanted)| *wanted);
+        wanted.map_or_else(|| is_own(other), |wanted| wanted == Wanted::Away)
     };
     let mut removals: Vec<&Standing> = standing.iter().filter(is_due).collect();
     removals.sort_by_key(|standing| !standing.secondary);
@@ -101,14 +102,15 @@ mod tests {
     #[test]
     fn what_stands_is_not_missing() {
         let standing = [standing("10.0.0.9/24", "eth0", SECONDARY)];
-        assert_eq!(missing(&standing, &[vip("10.0.0.9/24", "eth0")]), Vec::<&Vip>::new());
+        assert_eq!(missing(&standing, &[(vip("10.0.0.9/24", "eth0"), Wanted::Here)]), Vec::<&Vip>::new());
     }
 
     #[test]
     fn another_prefix_or_interface_is_another_address() {
         let standing = [standing("10.0.0.9/24", "eth0", SECONDARY)];
         for other in [vip("10.0.0.9/32", "eth0"), vip("10.0.0.9/24", "eth1"), vip("10.0.0.8/24", "eth0")] {
-            assert_eq!(missing(&standing, std::slice::from_ref(&other)), [&other]);
+            assert_eq!(missing(&standing, &[(other.clone(), Wanted::Here)]), [&other]);
+            assert!(missing(&standing, &[(other.clone(), Wanted::Away)]).is_empty());
             assert_eq!(away(&standing, &[other]), Vec::<&Standing>::new());
         }
     }
@@ -118,7 +120,7 @@ mod tests {
         let standing = [standing("10.0.0.9/24", "eth0", SECONDARY), own("10.0.0.8/24", "eth0")];
         let floating = [vip("10.0.0.9/24", "eth0"), vip("10.0.0.8/24", "eth0")];
         for wanted in [Wanted::Here, Wanted::AsTheyAre] {
-            assert_eq!(removals(&standing, &floating, wanted, is_marked), Vec::<&Standing>::new());
+            assert_eq!(removals(&standing, &all(&floating, wanted), is_marked), Vec::<&Standing>::new());
         }
         assert_eq!(away(&standing, &floating), [&standing[0], &standing[1]]);
     }
@@ -132,7 +134,7 @@ mod tests {
         ];
         let floating = [vip("10.0.0.9/32", "eth0")];
         for wanted in [Wanted::Here, Wanted::Away, Wanted::AsTheyAre] {
-            let due = removals(&standing, &floating, wanted, is_marked);
+            let due = removals(&standing, &all(&floating, wanted), is_marked);
             assert_eq!(due, [&standing[0], &standing[1]], "{wanted:?}");
         }
     }
@@ -188,7 +190,11 @@ mod tests {
 
     /// What goes where the floating addresses are wanted away.
     fn away<'a>(standing: &'a [Standing], floating: &[Vip]) -> Vec<&'a Standing> {
-        removals(standing, floating, Wanted::Away, is_marked)
+        removals(standing, &all(floating, Wanted::Away), is_marked)
+    }
+
+    fn all(floating: &[Vip], wanted: Wanted) -> Vec<(Vip, Wanted)> {
+        floating.iter().map(|vip| (vip.clone(), wanted)).collect()
     }
 
     fn is_marked(standing: &Standing) -> bool {

@@ -19,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::UnixStream;
 
-use super::types::{Connection, Done, Failure, ServerChange, Stats, Status};
+use super::types::{Connection, Done, Failover, Failure, MaintenanceChange, ServerChange, Stats, Status};
 
 /// Time for a whole call. The daemon itself gives up after 10 s; the rest is for large answers and busy machines.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -111,8 +111,16 @@ impl Client {
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn failover(&self) -> Result<Done, ClientError> {
-        self.post("/v1/failover", &()).await
+    pub async fn failover(&self, failover: &Failover) -> Result<Done, ClientError> {
+        self.post("/v1/failover", failover).await
+    }
+
+    /// `POST /v1/maintenance`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn maintain(&self, change: &MaintenanceChange) -> Result<Done, ClientError> {
+        self.post("/v1/maintenance", change).await
     }
 
     /// `POST /v1/server`.

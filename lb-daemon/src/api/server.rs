@@ -20,7 +20,7 @@ pub use self::{
     backend::{ApiError, Backend, ErrorStatus},
     socket::{BindError, bind},
 };
-use super::types::{Done, Failure, ServerChange, Stats, Status};
+use super::types::{Done, Failover, Failure, MaintenanceChange, ServerChange, Stats, Status};
 
 /// Octets of a request body that are read; the largest command has a few hundred.
 const BODY_LIMIT: usize = 16 * 1024;
@@ -56,6 +56,7 @@ fn router<B: Backend>(backend: B, timeout: Duration) -> Router {
         .route("/v1/stats", get(stats::<B>))
         .route("/v1/connections", get(connections::<B>))
         .route("/v1/failover", post(failover::<B>))
+        .route("/v1/maintenance", post(maintain::<B>))
         .route("/v1/server", post(change_server::<B>))
         .route("/v1/reload", post(reload::<B>))
         .fallback(not_found)
@@ -80,8 +81,17 @@ async fn connections<B: Backend>(State(backend): State<B>) -> Result<Response, A
     made.map_err(|error| ApiError::internal(format!("the list was not made: {error}")))
 }
 
-async fn failover<B: Backend>(State(backend): State<B>) -> Result<Json<Done>, ApiError> {
-    backend.failover().await.map(Json)
+async fn failover<B: Backend>(
+    State(backend): State<B>,
+    failover: Result<Option<Json<Option<Failover>>>, JsonRejection>,
+) -> Response {
+    match failover {
+        Ok(body) => {
+            let failover = body.and_then(|Json(failover)| failover).unwrap_or_default();
+            backend.failover(failover).await.map(Json).into_response()
+        }
+        Err(rejection) => failure(rejection_status(&rejection), rejection.body_text()),
+    }
 }
 
 async fn reload<B: Backend>(State(backend): State<B>) -> Result<Json<Done>, ApiError> {
@@ -94,6 +104,16 @@ async fn change_server<B: Backend>(
 ) -> Response {
     match change {
         Ok(Json(change)) => backend.change_server(change).await.map(Json).into_response(),
+        Err(rejection) => failure(rejection_status(&rejection), rejection.body_text()),
+    }
+}
+
+async fn maintain<B: Backend>(
+    State(backend): State<B>,
+    change: Result<Json<MaintenanceChange>, JsonRejection>,
+) -> Response {
+    match change {
+        Ok(Json(change)) => backend.maintain(change).await.map(Json).into_response(),
         Err(rejection) => failure(rejection_status(&rejection), rejection.body_text()),
     }
 }
@@ -178,7 +198,11 @@ mod tests {
             pending().await
         }
 
-        async fn failover(&self) -> Result<Done, ApiError> {
+        async fn failover(&self, _: Failover) -> Result<Done, ApiError> {
+            pending().await
+        }
+
+        async fn maintain(&self, _: MaintenanceChange) -> Result<Done, ApiError> {
             pending().await
         }
 

@@ -8,6 +8,8 @@ use std::{
 use lb_common::ConnState;
 use serde::{Deserialize, Serialize};
 
+pub use crate::ha::engine::{Forced, Maintenance};
+
 /// `GET /v1/status`: the whole router at a glance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -15,12 +17,19 @@ pub struct Status {
     pub router: String,
     /// `lbd` version.
     pub version: String,
-    /// `"active"`, `"standby"`, `"starting"` or `"leaving"` (forwards until the peer has taken over).
+    /// `"active"`, `"standby"`, `"starting"` or `"leaving"` (forwards until the peer has taken over); `"mixed"` where groups
+    /// have different ones.
     pub role: String,
     /// One sentence: why this role.
     pub reason: String,
     /// Seconds in this role.
     pub since_secs: u64,
+    /// What the operator holds this router in, for all its groups; absent when nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Maintenance>,
+    /// The groups, each with its own role; none where everything has one role, which is that of the router.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupStatus>,
     /// The pair; absent for a single router.
     pub peer: Option<PeerStatus>,
     /// What the router watches about itself.
@@ -28,6 +37,9 @@ pub struct Status {
     pub tracks: Vec<TrackStatus>,
     /// How connections are copied between the routers; absent for a single router.
     pub sync: Option<SyncStatus>,
+    /// How those of this router's own groups are copied to the peer, where each router is active for some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync_out: Option<SyncStatus>,
     /// Interfaces with the program and the way it is attached.
     pub interfaces: Vec<InterfaceStatus>,
     /// Virtual addresses and the NAT router address, and whether they stand on the interface now.
@@ -53,6 +65,9 @@ pub struct PeerStatus {
     /// Whether it has a fault, as it says.
     #[serde(default)]
     pub fault: bool,
+    /// What its operator holds it in, as it says: `"standby"` or `"active"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forced: Option<String>,
     /// Its priority now, as it says, once heard.
     #[serde(default)]
     pub priority: Option<u8>,
@@ -66,6 +81,52 @@ pub struct PeerStatus {
     pub ignored: BTreeMap<String, u64>,
     /// The last transitions of this router's role, newest first.
     pub transitions: Vec<Transition>,
+}
+
+/// A group, and how its role stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// Name.
+    pub name: String,
+    /// Role of this router: as that of [`Status`].
+    pub role: String,
+    /// One sentence: why this role.
+    pub reason: String,
+    /// Seconds in this role.
+    pub since_secs: u64,
+    /// Priority of this router now.
+    pub priority: u8,
+    /// What the operator holds this router in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Maintenance>,
+    /// Role of the peer as it says, while it is heard.
+    pub peer_role: Option<String>,
+    /// Its priority.
+    pub peer_priority: Option<u8>,
+    /// What its operator holds it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_forced: Option<String>,
+}
+
+/// `POST /v1/failover`, whose body may be absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failover {
+    /// The group whose role is given away; every one that this router is active for without it.
+    #[serde(default)]
+    pub group: Option<String>,
+}
+
+/// `POST /v1/maintenance`: holds this router in a role, or releases it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaintenanceChange {
+    /// The role; `null` releases it.
+    pub role: Option<Forced>,
+    /// What for.
+    #[serde(default)]
+    pub reason: String,
+    /// Only for this group; for all of them without it.
+    #[serde(default)]
+    pub group: Option<String>,
 }
 
 /// How connections are copied from the active router to the other.
@@ -128,6 +189,9 @@ pub struct WitnessStatus {
 pub struct Transition {
     /// Seconds ago.
     pub ago_secs: u64,
+    /// The group that it was of, where there are groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Role before.
     pub from: String,
     /// Role after.
@@ -163,6 +227,9 @@ pub struct InterfaceStatus {
 /// An address that moves with the role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressStatus {
+    /// The group that it belongs to, where there are groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// `address/prefix`.
     pub address: String,
     /// Interface.
@@ -191,6 +258,9 @@ pub struct ConflictStatus {
 /// A virtual service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStatus {
+    /// The group that it belongs to, where there are groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Name in the configuration.
     pub name: String,
     /// `"tcp"` or `"udp"`.

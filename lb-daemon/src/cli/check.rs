@@ -87,6 +87,7 @@ mod tests {
             tracks: Vec::new(),
             notify: crate::config::Notify::default(),
             announce: crate::config::Announce::default(),
+            groups: Vec::new(),
             vips: vec![],
             services,
             limits: Limits::default(),

@@ -10,8 +10,8 @@ use super::{
 use crate::api::{
     client::Client,
     types::{
-        AddressStatus, ConflictStatus, InterfaceStatus, PathStatus, PeerStatus, Status, TrackStatus,
-        Transition, WitnessStatus,
+        AddressStatus, ConflictStatus, GroupStatus, InterfaceStatus, Maintenance, PathStatus, PeerStatus,
+        Status, TrackStatus, Transition, WitnessStatus,
     },
 };
 
@@ -34,15 +34,20 @@ pub fn render(status: &Status) -> String {
     let Status { router, version, role, reason, since_secs, .. } = status;
     let mut out = String::new();
     facts(&mut out, "Router", [format!("{router}, lbd {version}")]);
-    facts(&mut out, "Role", [format!("{role} for {}: {reason}", span(*since_secs))]);
+    if status.groups.is_empty() {
+        facts(&mut out, "Role", [format!("{role} for {}: {reason}", span(*since_secs))]);
+    }
+    facts(&mut out, "Groups", status.groups.iter().map(|one| group(one, status.peer.is_some())));
+    facts(&mut out, "Maintenance", status.maintenance.iter().map(maintenance));
     match &status.peer {
         None => facts(&mut out, "Peer", ["none: this router stands alone".to_owned()]),
         Some(peer) => render_peer(&mut out, peer),
     }
     facts(&mut out, "Tracks", status.tracks.iter().map(track));
     facts(&mut out, "Sync", status.sync.iter().flat_map(sync::lines));
+    facts(&mut out, "  to peer", status.sync_out.iter().flat_map(sync::lines));
     facts(&mut out, "Interfaces", status.interfaces.iter().map(interface));
-    facts(&mut out, "Addresses", status.addresses.iter().map(|one| address(one, role)));
+    facts(&mut out, "Addresses", status.addresses.iter().map(|one| address(one, role_of(status, one))));
     facts(&mut out, "Conflicts", status.conflicts.iter().map(conflict));
     out.push('\n');
     out += &services::render(&status.services);
@@ -77,11 +82,33 @@ fn peer_now(peer: &PeerStatus) -> String {
     let name = peer.name.as_deref().unwrap_or("peer");
     let role = peer.role.as_deref().unwrap_or("role unknown");
     match (peer.alive, &peer.name) {
-        (true, _) if peer.fault => format!("{name}, {role}, with a FAULT"),
-        (true, _) => format!("{name}, {role}"),
+        (true, _) => {
+            let fault = if peer.fault { ", with a FAULT" } else { "" };
+            let held = peer.forced.as_ref().map(|role| format!(", held {}", role.to_uppercase()));
+            format!("{name}, {role}{fault}{}", held.unwrap_or_default())
+        }
         (false, Some(_)) => format!("{name}, NOT HEARD; it was {role}"),
         (false, None) => "NEVER HEARD".to_owned(),
     }
+}
+
+fn group(group: &GroupStatus, has_peer: bool) -> String {
+    let GroupStatus { name, role, reason, since_secs, .. } = group;
+    let held = group.peer_forced.as_ref().map(|role| format!(", held {}", role.to_uppercase()));
+    let peer =
+        format!("; peer {}{}", group.peer_role.as_deref().unwrap_or("NOT HEARD"), held.unwrap_or_default());
+    format!("{name} {role} for {}: {reason}{}", span(*since_secs), if has_peer { &peer } else { "" })
+}
+
+/// The role that an address moves with.
+fn role_of<'a>(status: &'a Status, address: &AddressStatus) -> &'a str {
+    let group = status.groups.iter().find(|group| Some(&group.name) == address.group.as_ref());
+    group.map_or(&status.role, |group| &group.role)
+}
+
+fn maintenance(held: &Maintenance) -> String {
+    let reason = if held.reason.is_empty() { String::new() } else { format!(": {}", held.reason) };
+    format!("held {} by the operator{reason}", held.role.name().to_uppercase())
 }
 
 fn path(path: &PathStatus) -> String {
@@ -105,8 +132,9 @@ fn witness(witness: &WitnessStatus) -> String {
 }
 
 fn transition(transition: &Transition) -> String {
-    let Transition { ago_secs, from, to, reason } = transition;
-    format!("{} ago {from} -> {to}: {reason}", span(*ago_secs))
+    let Transition { ago_secs, group, from, to, reason } = transition;
+    let group = group.as_ref().map(|name| format!("{name} ")).unwrap_or_default();
+    format!("{} ago {group}{from} -> {to}: {reason}", span(*ago_secs))
 }
 
 fn track(track: &TrackStatus) -> String {
@@ -132,7 +160,7 @@ fn interface(interface: &InterfaceStatus) -> String {
 }
 
 fn address(address: &AddressStatus, role: &str) -> String {
-    let AddressStatus { address, interface, present } = address;
+    let AddressStatus { address, interface, present, .. } = address;
     let place = match (present, role) {
         (true, "standby") => "PRESENT, though the role is standby",
         (true, _) => "present",
@@ -154,8 +182,12 @@ mod tests {
     #[test]
     fn an_address_that_contradicts_the_role_is_loud() {
         let shown = |present, role: &str| {
-            let status =
-                AddressStatus { address: "10.9.9.9/32".to_owned(), interface: "eth0".to_owned(), present };
+            let status = AddressStatus {
+                group: None,
+                address: "10.9.9.9/32".to_owned(),
+                interface: "eth0".to_owned(),
+                present,
+            };
             address(&status, role)
         };
         assert_eq!(shown(true, "active"), "10.9.9.9/32 on eth0, present");

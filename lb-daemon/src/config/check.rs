@@ -3,6 +3,7 @@
 
 mod announce;
 mod command;
+mod group;
 mod health;
 mod notify;
 mod overlap;
@@ -26,6 +27,7 @@ pub(super) fn check(
     overlap::check(file, report);
     let router = router::router(file, host, report);
     let vips = router::vips(file, report);
+    let groups = group::groups(file, report);
     let peer = match &file.peer {
         Field::Absent => Some(None),
         Field::Bad => None,
@@ -43,6 +45,7 @@ pub(super) fn check(
         tracks: tracks?,
         notify: notify?,
         announce: announce?,
+        groups: groups?,
         vips: vips?,
         services: services?,
         limits: limits?,

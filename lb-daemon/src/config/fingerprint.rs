@@ -3,7 +3,7 @@
 use lb_common::Method;
 use sha2::{Digest, Sha256};
 
-use super::{Check, Config, Expect, Probe, Real, Service};
+use super::{Check, Config, Expect, Group, Probe, Real, Service};
 
 impl Config {
     /// A fingerprint of what both routers of a pair must agree on: virtual addresses, the NAT router address, services
@@ -15,6 +15,7 @@ impl Config {
         lines.extend(self.router.nat_router.iter().map(|vip| format!("nat_router {}", vip.address)));
         lines.extend(self.vips.iter().map(|vip| format!("vip {}", vip.address)));
         lines.extend(self.services.iter().map(service));
+        lines.extend(self.groups.iter().map(group));
         lines.sort_unstable();
         let mut digest = Sha256::new();
         for line in lines {
@@ -23,6 +24,14 @@ impl Config {
         }
         digest.finalize().iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
     }
+}
+
+/// A group likewise. Its priority is each router's own.
+fn group(group: &Group) -> String {
+    let mut line = format!("group {}", hex(group.name.as_bytes()));
+    group.vips.iter().for_each(|vip| line += &format!(" {vip}"));
+    group.nat_router.iter().for_each(|vip| line += &format!(" nat_router {}", vip.address));
+    line
 }
 
 /// A service in words that differ whenever the service does.

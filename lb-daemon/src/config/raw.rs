@@ -23,6 +23,7 @@ table! {
         optional track: List<Track>,
         optional notify: Notify,
         optional announce: Announce,
+        optional group: List<Group>,
         optional vip: List<Vip>,
         optional service: List<Service>,
         optional limits: Limits,
@@ -35,15 +36,33 @@ table! {
     Router {
         optional name: Name,
         required interfaces: List<Interface>,
-        optional nat_router: Vip,
+        optional nat_router: NatRouter,
     }
 }
 
 table! {
-    /// `[[vip]]`, and `nat_router` of `[router]`.
+    /// `nat_router` of `[router]` and of `[[group]]`.
+    NatRouter {
+        required address: Ipv4Net,
+        required interface: Interface,
+    }
+}
+
+table! {
+    /// `[[group]]`
+    Group {
+        required name: Name,
+        optional priority: Whole<u8, 1, 255>,
+        optional nat_router: NatRouter,
+    }
+}
+
+table! {
+    /// `[[vip]]`
     Vip {
         required address: Ipv4Net,
         required interface: Interface,
+        optional group: Name,
     }
 }
 
@@ -96,6 +115,7 @@ table! {
         optional fall: Whole<u32, 1, 1000>,
         optional weight: Whole<u8, 1, 254>,
         optional fault: bool,
+        optional groups: List<Name>,
     }
 }
 

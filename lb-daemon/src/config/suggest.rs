@@ -72,7 +72,7 @@ mod tests {
     fn the_nearest_key_comes_first_then_its_home_then_all_keys() {
         let known = ["name", "address", "port"];
         assert_eq!(hint("service", "adress", &known), "did you mean address?");
-        assert_eq!(hint("service", "nat_router", &known), "it belongs in router");
+        assert_eq!(hint("service", "nat_router", &known), "it belongs in router or group");
         assert_eq!(hint("service", "colour", &known), "service knows name, address, port");
         assert_eq!(hint("", "colour", &known), "here knows name, address, port");
     }

@@ -17,6 +17,9 @@ const KEY: &str = "0123456789abcdef\n";
 /// A file that uses every section.
 const PAIR: &str = include_str!("../../../examples/pair.toml");
 
+/// The example of a pair that is active on both sides.
+const GROUPS: &str = include_str!("../../../examples/groups.toml");
+
 /// The smallest useful file.
 const SINGLE: &str = include_str!("../../../examples/single.toml");
 

@@ -21,6 +21,8 @@ pub struct Track {
     pub weight: u8,
     /// While it fails, the router is active only where its peer is dead, or has a fault too.
     pub fault: bool,
+    /// Names of the groups that it counts for; empty for all.
+    pub groups: Vec<String>,
 }
 
 /// What is watched.

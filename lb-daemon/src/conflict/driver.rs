@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::Ipv4Addr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -37,41 +37,51 @@ type Failing = Arc<Mutex<BTreeMap<String, String>>>;
 /// Watches for conflicts until it is dropped.
 #[derive(Debug)]
 pub struct Watch {
-    /// What is watched, and what has to be known for it.
-    pub watched: watch::Sender<Watched>,
+    /// What is watched, and what has to be known for it: for each group, whose addresses one router holds.
+    pub watched: Vec<watch::Sender<Watched>>,
     /// Conflicts, as they come and go.
     pub reports: mpsc::Receiver<Report>,
-    failing: Failing,
-    _task: Task,
+    failing: Vec<Failing>,
+    _tasks: Vec<Task>,
 }
 
 impl Watch {
     /// What keeps conflicts from being noticed, one line for each interface.
     pub fn warnings(&self) -> Vec<String> {
-        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        failing
-            .iter()
+        let all: BTreeSet<_> = self.failing.iter().flat_map(|failing| lock(failing).clone()).collect();
+        all.iter()
             .map(|(name, error)| format!("{name}: address conflicts are not noticed: {error}"))
             .collect()
     }
 }
 
-/// Watches nothing yet. Must be called within a tokio runtime.
-pub fn start() -> Watch {
-    let (watched, wanted) = watch::channel(Watched::default());
+/// Watches nothing yet, for so many groups. Must be called within a tokio runtime.
+pub fn start(groups: usize) -> Watch {
     let (out, reports) = mpsc::channel(64);
-    let (claim, claims) = mpsc::channel(64);
-    let failing = Failing::default();
-    let driver = Driver {
-        engine: Engine::new(),
-        wanted,
-        ears: BTreeMap::new(),
-        claim,
-        out,
-        mouth: None,
-        failing: Arc::clone(&failing),
-    };
-    Watch { watched, reports, failing, _task: Task::spawn(driver.run(claims)) }
+    let mut watch = Watch { watched: Vec::new(), reports, failing: Vec::new(), _tasks: Vec::new() };
+    for _ in 0..groups {
+        let (watched, wanted) = watch::channel(Watched::default());
+        let (claim, claims) = mpsc::channel(64);
+        let failing = Failing::default();
+        let driver = Driver {
+            engine: Engine::new(),
+            wanted,
+            ears: BTreeMap::new(),
+            claim,
+            out: out.clone(),
+            mouth: None,
+            failing: Arc::clone(&failing),
+        };
+        watch.watched.push(watched);
+        watch.failing.push(failing);
+        watch._tasks.push(Task::spawn(driver.run(claims)));
+    }
+    watch
+}
+
+/// A thread that panicked has left plain values behind.
+fn lock(failing: &Failing) -> MutexGuard<'_, BTreeMap<String, String>> {
+    failing.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Driver {
@@ -178,8 +188,8 @@ impl Driver {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        lock(&self.failing)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use lb_common::Method;
 
-use crate::{config::Config, director::reload::floating, topology::Topology};
+use crate::{config::Config, topology::Topology};
 
 /// A MAC address at an interface, by its index: cards may have the same one on several segments.
 pub type Place = (u32, [u8; 6]);
@@ -45,10 +45,10 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// What configuration and network say.
-    pub fn new(config: &Config, topology: &Topology, holder: Holder) -> Self {
+    /// What configuration and network say of the addresses of a group.
+    pub fn new(config: &Config, topology: &Topology, group: usize, holder: Holder) -> Self {
         let links = &topology.links;
-        let addresses = floating(config).into_iter().filter_map(|vip| {
+        let addresses = config.floating_of(group).into_iter().filter_map(|vip| {
             let link = links.get(&vip.interface)?;
             Some(((link.index, vip.address.addr()), vip.interface))
         });
@@ -120,7 +120,7 @@ mod tests {
             addresses: [vip("192.0.2.2/24")].into(),
             ..Topology::default()
         };
-        let watched = Watched::new(&config, &topology, Holder::Here);
+        let watched = Watched::new(&config, &topology, 0, Holder::Here);
         let address = (3, Ipv4Addr::new(192, 0, 2, 10));
         assert_eq!(watched.addresses, [(address, "eth0".to_owned())].into());
         assert_eq!(watched.servers, [((3, [2, 0, 0, 0, 0, 21]), "near".to_owned())].into());

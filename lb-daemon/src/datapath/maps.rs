@@ -131,6 +131,11 @@ impl Maps {
                 let changed = self.filter.remove_service(key);
                 self.filtered(changed)
             }
+            Op::SetClosed(key, closed) => {
+                let Some(service) = self.service(key)? else { return Ok(()) };
+                set(self.services.insert(key, service.closed(*closed), 0), map::SERVICES)?;
+                self.next_epoch()
+            }
             Op::SetRealKey(key, slot) => {
                 let changed = self.filter.add_real(*key);
                 self.filtered(changed)?;
@@ -210,6 +215,7 @@ impl Maps {
             scheduler: Scheduler::from_u8(service.scheduler).unwrap_or(Scheduler::RoundRobin),
             ring: ring.slots.iter().take(service.ring_len as usize).copied().collect(),
             start,
+            closed: service.closed != 0,
         })
     }
 
@@ -236,7 +242,8 @@ impl Maps {
             Some(current) if current.ring == first => other_half(first),
             Some(_) | None => first,
         };
-        let service = Service::new(table.id, half, table.ring.len() as u32, table.scheduler);
+        let service =
+            Service::new(table.id, half, table.ring.len() as u32, table.scheduler).closed(table.closed);
         set(self.rings.set(half, ring.as_ref(), 0), map::RINGS)?;
         set(self.positions.set(half, table.start, 0), map::POSITIONS)?;
         set(self.services.insert(key, service, 0), map::SERVICES)?;

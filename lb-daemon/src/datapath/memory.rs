@@ -176,6 +176,11 @@ impl State {
                 self.positions.remove(key);
                 tables.services.remove(key);
             }
+            Op::SetClosed(key, closed) => {
+                if let Some(service) = tables.services.get_mut(key) {
+                    service.closed = *closed;
+                }
+            }
             Op::SetRealKey(key, slot) => drop(tables.real_keys.insert(*key, *slot)),
             Op::RemoveRealKey(key) => drop(tables.real_keys.remove(key)),
             Op::SetPeerHop(ifindex, hop) => drop(tables.peer_hops.insert(*ifindex, *hop)),
@@ -200,7 +205,13 @@ mod tests {
     #[test]
     fn connections_go_around_the_ring_from_its_start() {
         let mut datapath = MemoryDatapath::default();
-        let service = ServiceTable { id: 0, scheduler: Scheduler::RoundRobin, ring: vec![5, 6, 7], start: 2 };
+        let service = ServiceTable {
+            id: 0,
+            scheduler: Scheduler::RoundRobin,
+            ring: vec![5, 6, 7],
+            start: 2,
+            closed: false,
+        };
         datapath.apply(&Op::SetService(KEY, service)).unwrap();
         let taken: Vec<_> = (0..4).map(|_| datapath.connect(&KEY)).collect();
         assert_eq!(taken, [Some(7), Some(5), Some(6), Some(7)]);

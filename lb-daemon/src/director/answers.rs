@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::{
         server::ApiError,
-        types::{Connection, Done, ReasonCount, ServerChange, Stats, Status, TrackStatus},
+        types::{Connection, Done, Failover, ReasonCount, ServerChange, Stats, Status, TrackStatus},
     },
     config::Track,
     connections,
@@ -31,7 +31,8 @@ impl Director {
             Command::Status(reply) => drop(reply.send(self.status())),
             Command::Stats(reply) => self.stats(reply),
             Command::Connections(reply) => self.read_table(reply, connection_list),
-            Command::Failover(reply) => drop(reply.send(self.failover())),
+            Command::Failover(failover, reply) => drop(reply.send(self.failover(&failover))),
+            Command::Maintain(change, reply) => drop(reply.send(self.maintain(change))),
             Command::Server(change, reply) => drop(reply.send(self.change_server(&change))),
             Command::Reload(reply) => {
                 let result = self.reload().await;
@@ -42,21 +43,21 @@ impl Director {
 
     fn status(&self) -> Result<Status, ApiError> {
         // A copy: to hold the borrow while the pair is asked below would hold up the heartbeat.
-        let role = self.parts.pair.role.borrow().clone();
+        let roles = self.parts.pair.roles.borrow().clone();
         let pair = self.parts.pair.warnings().into_iter().chain(self.parts.sync.warnings());
         let announcer = self.parts.announcer.warnings().into_iter().chain(self.parts.conflicts.warnings());
         let trouble: Vec<String> = self.trouble.lines().chain(announcer).chain(pair).collect();
         let counters = self.counters()?;
         Ok(status::build(&status::Facts {
             config: &self.parts.config,
-            role: (
-                role.role.name(),
-                &self.parts.pair.explanation(),
-                Instant::now().duration_since(role.since).as_secs(),
-            ),
+            role: status::role(&roles, &self.parts.pair.explanation(0), Instant::now()),
+            roles: &roles,
+            groups: self.parts.pair.groups(),
+            maintenance: status::common(&self.parts.pair.maintenance.borrow()),
             peer: self.parts.config.peer.as_ref().map(|_| self.parts.pair.status()),
             tracks: self.track_statuses(),
             sync: self.parts.config.peer.as_ref().map(|_| self.parts.sync.status()),
+            sync_out: self.parts.sync.status_out(),
             modes: self.parts.datapath.attach_modes(),
             topology: &self.parts.topology.borrow(),
             health: &self.health,
@@ -100,10 +101,22 @@ impl Director {
         spawn_blocking(move || drop(reply.send(read(table.as_ref()).map_err(ApiError::from))));
     }
 
-    fn failover(&self) -> Result<Done, ApiError> {
-        match self.parts.pair.failover() {
-            Ok(message) => Ok(Done { message }),
-            Err(message) => Err(ApiError::conflict(message)),
+    fn failover(&self, failover: &Failover) -> Result<Done, ApiError> {
+        let group = failover.group.as_deref();
+        self.find_group(group)?;
+        self.parts.pair.failover(group).map(|message| Done { message }).map_err(ApiError::conflict)
+    }
+
+    /// Whether there is a group of this name, if one is named.
+    pub(super) fn find_group(&self, name: Option<&str>) -> Result<(), ApiError> {
+        let groups = &self.parts.config.groups;
+        match name {
+            Some(name) if !groups.iter().any(|group| group.name == name) => {
+                let names: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
+                let known = if names.is_empty() { "none is configured".to_owned() } else { names.join(", ") };
+                Err(ApiError::not_found(format!("there is no group {name}: {known}")))
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

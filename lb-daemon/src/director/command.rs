@@ -4,7 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::api::{
     server::{ApiError, Backend},
-    types::{Connection, Done, ServerChange, Stats, Status},
+    types::{Connection, Done, Failover, MaintenanceChange, ServerChange, Stats, Status},
 };
 
 /// Where an answer goes.
@@ -20,7 +20,9 @@ pub enum Command {
     /// Every connection.
     Connections(Reply<Vec<Connection>>),
     /// Give the role to the peer.
-    Failover(Reply<Done>),
+    Failover(Failover, Reply<Done>),
+    /// Hold this router in a role, or release it.
+    Maintain(MaintenanceChange, Reply<Done>),
     /// Change real servers.
     Server(ServerChange, Reply<Done>),
     /// Read the configuration file again.
@@ -34,7 +36,8 @@ impl Command {
             Self::Status(reply) => reply.is_closed(),
             Self::Stats(reply) => reply.is_closed(),
             Self::Connections(reply) => reply.is_closed(),
-            Self::Failover(reply) | Self::Server(_, reply) | Self::Reload(reply) => reply.is_closed(),
+            Self::Failover(_, reply) | Self::Server(_, reply) | Self::Reload(reply) => reply.is_closed(),
+            Self::Maintain(_, reply) => reply.is_closed(),
         }
     }
 }
@@ -73,8 +76,12 @@ impl Backend for DirectorHandle {
         self.ask(Command::Connections).await
     }
 
-    async fn failover(&self) -> Result<Done, ApiError> {
-        self.ask(Command::Failover).await
+    async fn failover(&self, failover: Failover) -> Result<Done, ApiError> {
+        self.ask(|reply| Command::Failover(failover, reply)).await
+    }
+
+    async fn maintain(&self, change: MaintenanceChange) -> Result<Done, ApiError> {
+        self.ask(|reply| Command::Maintain(change, reply)).await
     }
 
     async fn change_server(&self, change: ServerChange) -> Result<Done, ApiError> {

@@ -18,17 +18,19 @@ use crate::{
 impl Director {
     /// Has the addresses watched as configuration, network and role are now.
     pub(super) fn watch_for_conflicts(&self) {
-        let holder = match self.applied {
-            Role::Starting => Holder::Undecided,
-            Role::Active => Holder::Here,
-            Role::Standby | Role::Leaving => Holder::Peer,
-        };
-        let wanted = Watched::new(&self.parts.config, &self.parts.topology.borrow(), holder);
-        self.parts.conflicts.watched.send_if_modified(|current| {
-            let changed = *current != wanted;
-            *current = wanted;
-            changed
-        });
+        for (group, (role, watched)) in self.applied.iter().zip(&self.parts.conflicts.watched).enumerate() {
+            let holder = match role {
+                Role::Starting => Holder::Undecided,
+                Role::Active => Holder::Here,
+                Role::Standby | Role::Leaving => Holder::Peer,
+            };
+            let wanted = Watched::new(&self.parts.config, &self.parts.topology.borrow(), group, holder);
+            watched.send_if_modified(|current| {
+                let changed = *current != wanted;
+                *current = wanted;
+                changed
+            });
+        }
     }
 
     /// Tells of a conflict, once when it begins and once when it is over.

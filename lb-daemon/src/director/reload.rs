@@ -12,7 +12,7 @@ use super::{
     servers::{self, real_id},
 };
 use crate::{
-    config::{self, Check, Config, Host, Vip},
+    config::{self, Check, Config, Host},
     netlink,
     plan::{Override, RealId},
 };
@@ -30,7 +30,7 @@ impl Director {
             }
         };
         // Checked with the file: nothing in it needs a restart.
-        let _ = self.parts.pair.update(new.peer.clone(), new.hash());
+        let _ = self.parts.pair.update(new.peer.clone(), &new.priorities(), new.hash());
         if let Some(peer) = &new.peer {
             self.parts.sync.set_keys(&peer.keys);
         }
@@ -38,7 +38,7 @@ impl Director {
         servers::retain_configured(&self.parts.config, &mut self.overrides);
         self.apply_config();
         self.replan();
-        self.place_addresses(self.wanted_addresses()).await;
+        self.place_addresses().await;
         self.announce();
         let done = format!("configuration reloaded: {} services", self.parts.config.services.len());
         info!("{done}");
@@ -80,6 +80,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     };
     differ("router.name", old.router.name != new.router.name);
     differ("router.interfaces", old.router.interfaces != new.router.interfaces);
+    differ("the names of [[group]]", old.group_names() != new.group_names());
     differ("[peer]", old.peer.is_some() != new.peer.is_some());
     if let (Some(old), Some(new)) = (&old.peer, &new.peer) {
         differ("peer.paths", old.paths != new.paths);
@@ -89,11 +90,6 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     differ("[limits]", old.limits != new.limits);
     differ("[daemon]", old.daemon != new.daemon);
     parts
-}
-
-/// The addresses that move with the role: every VIP and the NAT router address.
-pub fn floating(config: &Config) -> BTreeSet<Vip> {
-    config.vips.iter().chain(&config.router.nat_router).cloned().collect()
 }
 
 /// The targets whose next hops must be known: every real server, and the peer on every path where packets can be passed to

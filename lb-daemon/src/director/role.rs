@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::{Director, reload::floating};
+use super::Director;
 use crate::{
     address::{self, Wanted},
     config::Vip,
@@ -18,27 +18,39 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const ADDRESSES: &str = "addresses";
 
 impl Director {
-    /// Applies a role. The data plane opens before everything else, and closes after it.
+    /// Applies the roles that have changed.
+    pub(super) async fn take_roles(&mut self, states: &[RoleState]) {
+        for (group, state) in states.iter().enumerate() {
+            if self.taken.get(group) != Some(state) {
+                self.take_role(group, state).await;
+            }
+        }
+        self.taken = states.to_vec();
+    }
+
+    /// Applies the role of a group. The data plane opens before everything else, and closes after it.
     ///
     /// Several changes may have come since the last one, so that each role is applied from any other, itself included.
-    pub(super) async fn take_role(&mut self, state: &RoleState) {
-        let before = self.applied;
-        self.applied = state.role;
+    pub(super) async fn take_role(&mut self, group: usize, state: &RoleState) {
+        let Some(applied) = self.applied.get_mut(group) else { return };
+        let before = std::mem::replace(applied, state.role);
         if before != state.role {
-            info!("role {} → {}: {}", before.name(), state.role.name(), state.reason);
+            let name = self.group_name(group).map(|name| format!("group {name}: ")).unwrap_or_default();
+            info!("{name}role {} → {}: {}", before.name(), state.role.name(), state.reason);
         }
+        self.tell_segments();
         match state.role {
             // What a predecessor left stays until the pair has decided.
             Role::Starting => {}
             Role::Active => {
                 self.replan();
-                self.parts.pair.applied(state.role);
-                self.place_addresses(Wanted::Here).await;
+                self.parts.pair.applied(group, state.role);
+                self.place_addresses().await;
                 self.announce();
             }
             // The peer announces now. This router forwards on, even where it had not come to begin.
             Role::Leaving => {
-                self.parts.announcer.standby();
+                self.announce();
                 if !before.forwards() {
                     self.replan();
                 }
@@ -46,35 +58,44 @@ impl Director {
             // Closed last: that both are open for a moment does no harm, but what finds nobody open is refused. Told first,
             // so that this router does not call itself active again meanwhile.
             Role::Standby => {
-                self.parts.pair.applied(state.role);
-                self.parts.announcer.standby();
-                self.place_addresses(Wanted::Away).await;
+                self.parts.pair.applied(group, state.role);
+                self.announce();
+                self.place_addresses().await;
                 self.replan();
             }
         }
-        self.parts.pair.applied(state.role);
+        self.parts.pair.applied(group, state.role);
         self.watch_for_conflicts();
         if before != state.role {
-            self.tell_role(before, &state.reason);
+            self.tell_role(group, before, &state.reason);
         }
+    }
+
+    /// The name of a group, where it has one.
+    pub(super) fn group_name(&self, group: usize) -> Option<&str> {
+        self.parts.config.groups.get(group).map(|group| group.name.as_str())
     }
 
     /// A planned stop: gives the role to the peer, and then the addresses. Where nobody takes it, everything stays as it
     /// is: the data plane goes on without a daemon, and a restart costs nothing.
     pub async fn shutdown(mut self) {
         // A role that has been decided but not applied yet.
-        let state = self.parts.pair.role.borrow_and_update().clone();
-        self.take_role(&state).await;
+        let states = self.parts.pair.roles.borrow_and_update().clone();
+        self.take_roles(&states).await;
         self.parts.announcer.standby();
         // Whoever asks from now on is told that lbd is stopping.
         self.parts.commands.close();
         while self.parts.commands.try_recv().is_ok() {}
         self.parts.watchdog.stop();
         info!("stopping");
-        if self.parts.pair.shutdown().await {
-            let state = self.parts.pair.role.borrow().clone();
-            self.take_role(&state).await;
-        } else {
+        let relieved = self.parts.pair.shutdown().await;
+        let states = self.parts.pair.roles.borrow().clone();
+        for (group, (state, relieved)) in states.iter().zip(&relieved).enumerate() {
+            if *relieved {
+                self.take_role(group, state).await;
+            }
+        }
+        if relieved.contains(&false) {
             info!(
                 "nobody takes over: data plane and addresses stay, and keep forwarding \
                  (`lbd teardown` removes them)"
@@ -86,20 +107,23 @@ impl Director {
         }
     }
 
-    /// Where the role wants the floating addresses.
-    pub(super) fn wanted_addresses(&self) -> Wanted {
-        match self.applied {
-            Role::Active | Role::Leaving => Wanted::Here,
-            Role::Standby => Wanted::Away,
-            // What a predecessor left stays until the pair has decided.
-            Role::Starting => Wanted::AsTheyAre,
-        }
+    /// Every floating address, and where the role of its group wants it.
+    fn wanted_addresses(&self) -> Vec<(Vip, Wanted)> {
+        let of_group = |(group, role): (usize, &Role)| {
+            let wanted = match role {
+                Role::Active => Wanted::Here,
+                Role::Standby => Wanted::Away,
+                // What a predecessor left stays until the pair has decided, and what leaves until it has left.
+                Role::Starting | Role::Leaving => Wanted::AsTheyAre,
+            };
+            self.parts.config.floating_of(group).into_iter().map(move |vip| (vip, wanted))
+        };
+        self.applied.iter().enumerate().flat_map(of_group).collect()
     }
 
-    /// Makes the floating addresses stand or not; whether any had to be changed.
-    pub(super) async fn place_addresses(&mut self, wanted: Wanted) -> bool {
-        let floating: Vec<Vip> = floating(&self.parts.config).into_iter().collect();
-        let result = self.parts.addresses.reconcile(&floating, wanted).await;
+    /// Makes the floating addresses stand or not, as the roles want; whether any had to be changed.
+    pub(super) async fn place_addresses(&mut self) -> bool {
+        let result = self.parts.addresses.reconcile(&self.wanted_addresses()).await;
         let changes = match &result {
             Ok(changes) | Err(address::Error::Incomplete { changes, .. }) => changes.as_slice(),
             Err(address::Error::Read(_)) => &[],
@@ -113,32 +137,35 @@ impl Director {
     /// Tries the addresses again where that failed, and corrects what others did to them: a network manager that
     /// removes what it has not set itself, or a person.
     pub(super) async fn heal_addresses(&mut self) {
-        let here = match self.applied {
-            Role::Active => true,
-            Role::Standby => false,
-            Role::Starting | Role::Leaving => return,
-        };
         let differs = {
             let standing = &self.parts.topology.borrow().addresses;
-            floating(&self.parts.config).iter().any(|vip| standing.contains(vip) != here)
+            let is_wrong = |(vip, wanted): &(Vip, Wanted)| match wanted {
+                Wanted::Here => !standing.contains(vip),
+                Wanted::Away => standing.contains(vip),
+                Wanted::AsTheyAre => false,
+            };
+            self.wanted_addresses().iter().any(is_wrong)
         };
-        let wanted = self.wanted_addresses();
-        if (differs || self.trouble.stands(ADDRESSES)) && self.place_addresses(wanted).await {
+        if (differs || self.trouble.stands(ADDRESSES)) && self.place_addresses().await {
             self.announce();
         }
     }
 
-    /// Tells the network, if this router is active, that the addresses are here.
+    /// Tells the network of the addresses that are here, and of no others.
     pub(super) fn announce(&mut self) {
-        if self.applied != Role::Active {
+        if !self.applied.contains(&Role::Active) {
+            self.parts.announcer.standby();
             return;
         }
         let topology = self.parts.topology.borrow();
-        let addresses = floating(&self.parts.config)
+        let addresses = self
+            .wanted_addresses()
             .into_iter()
-            .filter_map(|vip| {
+            .filter(|(_, wanted)| *wanted == Wanted::Here)
+            .filter_map(|(vip, _)| {
                 let link = topology.links.get(&vip.interface)?;
-                Some((vip.clone(), link.index, link.mac))
+                let (index, mac) = (link.index, link.mac);
+                Some((vip, index, mac))
             })
             .collect();
         self.parts.announcer.active(self.parts.config.announce, addresses);

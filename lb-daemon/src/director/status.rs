@@ -1,17 +1,18 @@
 //! The router at a glance: from everything the director knows to what the API shows. Pure.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Instant};
 
 use lb_common::{IPPROTO_TCP, Method, RealCounters};
 
 use crate::{
     api::types::{
-        AddressStatus, ConflictStatus, InterfaceStatus, PeerStatus, RealStatus, ServiceStatus, Status,
-        SyncStatus, Totals, TrackStatus,
+        AddressStatus, ConflictStatus, GroupStatus, InterfaceStatus, Maintenance, PeerStatus, RealStatus,
+        ServiceStatus, Status, SyncStatus, Totals, TrackStatus,
     },
     config::{Config, Real, Service},
     connections::Counts,
-    director::{rates::Estimator, reload::floating, servers::real_id},
+    director::{rates::Estimator, servers::real_id},
+    ha::{Role, driver::RoleState},
     plan::{Override, RealId},
     topology::Topology,
 };
@@ -22,13 +23,21 @@ pub struct Facts<'a> {
     /// Configuration in force.
     pub config: &'a Config,
     /// Role, the sentence that explains it, and seconds since it was taken.
-    pub role: (&'a str, &'a str, u64),
+    pub role: (&'static str, String, u64),
+    /// Roles by group.
+    pub roles: &'a [RoleState],
+    /// The groups, where there are any.
+    pub groups: Vec<GroupStatus>,
+    /// What the operator holds this router in.
+    pub maintenance: Option<Maintenance>,
     /// The pair.
     pub peer: Option<PeerStatus>,
     /// What is tracked.
     pub tracks: Vec<TrackStatus>,
     /// How connections are copied.
     pub sync: Option<SyncStatus>,
+    /// The same to the peer, where there are both directions.
+    pub sync_out: Option<SyncStatus>,
     /// How the program is attached, by interface.
     pub modes: BTreeMap<String, &'static str>,
     /// The network.
@@ -51,18 +60,49 @@ pub struct Facts<'a> {
     pub trouble: &'a [String],
 }
 
+/// Role of a router whose groups have different ones.
+pub const MIXED: &str = "mixed";
+
+/// The role of a router, why it has it, and for how many seconds: those of its groups in one. `explanation` is that of the first.
+pub fn role(states: &[RoleState], explanation: &str, now: Instant) -> (&'static str, String, u64) {
+    let secs = |since: Instant| now.saturating_duration_since(since).as_secs();
+    let since = states.iter().map(|state| secs(state.since)).min().unwrap_or_default();
+    match states {
+        [] => (MIXED, String::new(), 0),
+        [one] => (one.role.name(), explanation.to_owned(), since),
+        [first, others @ ..] => {
+            let same = others.iter().all(|other| other.role == first.role);
+            let reason = "each group has a role of its own".to_owned();
+            (if same { first.role.name() } else { MIXED }, reason, since)
+        }
+    }
+}
+
+/// What all groups are held in; `None` where some are not, or in something else.
+pub fn common(held: &[Option<Maintenance>]) -> Option<Maintenance> {
+    let (first, others) = held.split_first()?;
+    others.iter().all(|other| other == first).then(|| first.clone())?
+}
+
+fn group_name(config: &Config, group: usize) -> Option<String> {
+    config.groups.get(group).map(|group| group.name.clone())
+}
+
 /// Puts a status together.
 pub fn build(facts: &Facts<'_>) -> Status {
-    let (role, reason, since_secs) = facts.role;
+    let (role, reason, since_secs) = &facts.role;
     let mut status = Status {
         router: facts.config.router.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        role: role.to_owned(),
-        reason: reason.to_owned(),
-        since_secs,
+        role: (*role).to_owned(),
+        reason: reason.clone(),
+        since_secs: *since_secs,
+        groups: facts.groups.clone(),
+        maintenance: facts.maintenance.clone(),
         peer: facts.peer.clone(),
         tracks: facts.tracks.clone(),
         sync: facts.sync.clone(),
+        sync_out: facts.sync_out.clone(),
         interfaces: facts
             .modes
             .iter()
@@ -79,9 +119,12 @@ pub fn build(facts: &Facts<'_>) -> Status {
 }
 
 fn addresses(facts: &Facts<'_>) -> Vec<AddressStatus> {
-    floating(facts.config)
+    facts
+        .config
+        .floating()
         .into_iter()
         .map(|vip| AddressStatus {
+            group: group_name(facts.config, facts.config.group_of(vip.address.addr())),
             address: vip.address.to_string(),
             present: facts.topology.addresses.contains(&vip),
             interface: vip.interface,
@@ -91,6 +134,7 @@ fn addresses(facts: &Facts<'_>) -> Vec<AddressStatus> {
 
 fn service(facts: &Facts<'_>, service: &Service) -> ServiceStatus {
     ServiceStatus {
+        group: group_name(facts.config, facts.config.group_of_service(&service.key)),
         name: service.name.clone(),
         protocol: if service.key.protocol == IPPROTO_TCP { "tcp" } else { "udp" }.to_owned(),
         address: Ipv4Addr::from(service.key.address),
@@ -176,7 +220,7 @@ fn warnings(facts: &Facts<'_>, status: &Status) -> Vec<String> {
             "no heartbeat path is IPv4: packets of connections unknown here cannot be passed to the peer";
         lines.push(what.to_owned());
     }
-    for vip in floating(facts.config) {
+    for vip in facts.config.floating() {
         let strays = facts.topology.addresses.iter();
         for stray in strays.filter(|other| other.address.addr() == vip.address.addr() && **other != vip) {
             lines.push(format!(
@@ -186,10 +230,10 @@ fn warnings(facts: &Facts<'_>, status: &Status) -> Vec<String> {
         }
     }
     lines.extend(status.conflicts.iter().map(|conflict| format!("address conflict: {}", conflict.text)));
-    for address in &status.addresses {
-        let wanted = status.role == "active";
-        if wanted && !address.present {
-            lines.push(format!("{} is missing on {}", address.address, address.interface));
+    let active = facts.roles.iter().enumerate().filter(|(_, state)| state.role == Role::Active);
+    for vip in active.flat_map(|(group, _)| facts.config.floating_of(group)) {
+        if !facts.topology.addresses.contains(&vip) {
+            lines.push(format!("{} is missing on {}", vip.address, vip.interface));
         }
     }
     lines

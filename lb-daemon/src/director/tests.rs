@@ -71,13 +71,15 @@ impl Idle {
         let (wanted, targets) = watch::channel(targets(&config));
         let (topology, seen) = watch::channel(network(&config));
         let (handle, commands) = DirectorHandle::channel();
-        let pair = ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, false).unwrap();
+        let group = ha::driver::Group { name: String::new(), priority: 1, resume: false, maintenance: None };
+        let pair = ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, vec![group]).unwrap();
         let segments = watch::Sender::default();
         let sync = sync::driver::bind(None)
             .unwrap()
-            .start(datapath.flow_table(), datapath.schedules(), pair.role.clone(), segments.subscribe())
+            .start(datapath.flow_table(), datapath.schedules(), pair.roles.clone(), segments.subscribe())
             .unwrap();
 
+        let conflicts = conflict::start(config.group_names().len());
         let director = Director::new(Parts {
             config_path: file.to_owned(),
             limits: config.limits,
@@ -92,7 +94,7 @@ impl Idle {
             findings: found,
             notifier: Notifier::start(),
             announcer: announce::start(Duration::ZERO),
-            conflicts: conflict::start(),
+            conflicts,
             addresses: Addresses::new(&folder.path().join("lbd.sock"), "5.15.0"),
             targets: wanted,
             topology: seen,

@@ -2,14 +2,13 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use lb_common::{RealCounters, RouterRole};
+use lb_common::RealCounters;
 
-use super::Director;
+use super::{Director, roles};
 use crate::{
     config::Config,
     connections::Counts,
     datapath,
-    ha::Role,
     plan::{self, Inputs, RealId},
     reconcile::reconcile,
     tables::Tables,
@@ -49,15 +48,12 @@ impl Director {
     /// What should stand in the maps with `config` in force.
     pub(super) fn plan(&self, config: &Config) -> Result<Tables, String> {
         let (installed, positions) = self.read_maps().map_err(|error| error.to_string())?;
-        let role = match self.applied {
-            Role::Starting => installed.role,
-            Role::Active | Role::Leaving => RouterRole::Active,
-            Role::Standby => RouterRole::Standby,
-        };
+        let (role, closed) = roles::standing(&self.applied, config, &installed);
         plan::plan(&Inputs {
             config,
             limits: self.parts.limits,
             role,
+            closed: &closed,
             health: &self.health,
             overrides: &self.overrides,
             topology: &self.parts.topology.borrow(),

@@ -1,5 +1,6 @@
 //! Moves datagrams and time between the network and the [`engine`](super::engine).
 
+mod command;
 mod endpoint;
 mod gate;
 mod keys;
@@ -31,11 +32,11 @@ use self::{
 };
 use super::{
     Role,
-    engine::{Condition, Engine, Settings},
+    engine::{Engine, Maintenance, Settings},
     heartbeat::codec::{Codec, PeerKeys},
 };
 use crate::{
-    api::types::PeerStatus,
+    api::types::{GroupStatus, PeerStatus},
     config::{self, HostAddress},
 };
 
@@ -91,14 +92,16 @@ pub struct RoleState {
 /// silent for long enough.
 #[derive(Debug)]
 pub struct Handle {
-    /// The role of this router.
-    pub role: watch::Receiver<RoleState>,
+    /// The roles of this router, by group.
+    pub roles: watch::Receiver<Vec<RoleState>>,
     /// Counts the times that the network must be told again whose the addresses are, although the role has not
     /// changed: after both routers were active.
     pub reannounce: watch::Receiver<u64>,
-    /// The role that the data plane has, told by whoever applies it: before it is closed for new connections, and after
+    /// What the operator holds this router in, by group.
+    pub maintenance: watch::Receiver<Vec<Option<Maintenance>>>,
+    /// The roles that the data plane has, told by whoever applies them: before it is closed for new connections, and after
     /// it is opened. The peer hears that this router is active only then.
-    applied: watch::Sender<Role>,
+    applied: watch::Sender<Vec<Role>>,
     shared: Arc<Shared>,
     witnesses: Mutex<Witnesses>,
     fixed: Option<Fixed>,
@@ -117,7 +120,8 @@ struct Shared {
 
 #[derive(Debug)]
 struct Core {
-    engine: Engine,
+    /// That of each group. They know nothing of each other.
+    engines: Vec<Engine>,
     ignored: IgnoredCounts,
     /// With the keys in force; `None` without a peer.
     codec: Option<Arc<Codec>>,
@@ -130,6 +134,26 @@ struct Core {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A group that the heartbeat begins with.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its name; empty where there is but one.
+    pub name: String,
+    /// This router's priority for it.
+    pub priority: u8,
+    /// The data plane was found active.
+    pub resume: bool,
+    /// What the operator holds this router in, as was remembered.
+    pub maintenance: Option<Maintenance>,
+}
+
+impl Core {
+    /// Whether the peer is heard.
+    fn hears_peer(&self) -> bool {
+        self.engines.iter().any(|engine| engine.peer().alive())
     }
 }
 
@@ -152,20 +176,29 @@ pub fn bind(peer: Option<config::Peer>) -> Result<Bound, Error> {
 }
 
 impl Bound {
-    /// Starts the heartbeat. `resume`: the data plane was found active. Without a peer the router is active at once.
-    /// Must be called within a tokio runtime.
+    /// Starts the heartbeat of each group. Without a peer the router is active at once. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
     /// When there is no random number to be had.
-    pub fn start(self, name: String, config_hash: u64, resume: bool) -> Result<Handle, Error> {
+    pub fn start(self, name: String, config_hash: u64, groups: Vec<Group>) -> Result<Handle, Error> {
         let Self { peer, mut sockets } = self;
-        let settings = match &peer {
-            Some(peer) => Settings::new(name, peer, config_hash, incarnation()?),
-            None => Settings::alone(name),
-        };
-        let engine = Engine::new(settings, resume, now());
-        let (role_out, role) = watch::channel(state_of(&engine));
+        let mut engines = Vec::new();
+        for Group { name: group, priority, resume, maintenance } in groups {
+            let settings = match &peer {
+                Some(peer) => {
+                    Settings::new(name.clone(), peer, (group, priority), config_hash, incarnation()?)
+                }
+                None => Settings::alone(name.clone(), group),
+            };
+            let mut engine = Engine::new(settings, resume, now());
+            engine.restore(maintenance);
+            engines.push(engine);
+        }
+        let held: Vec<_> = engines.iter().map(|engine| engine.maintenance().cloned()).collect();
+        let (maintenance_out, maintenance) = watch::channel(held);
+        let (role_out, roles) = watch::channel(engines.iter().map(state_of).collect::<Vec<_>>());
+        let (applied, applied_in) = watch::channel(vec![Role::Starting; engines.len()]);
         let (reannounce_out, reannounce) = watch::channel(0);
         let codec = peer.as_ref().map(|peer| Arc::new(Codec::new(&peer.keys)));
         // What came since the ports were taken cannot know this life of the router: discarded, or the log would call it a replay.
@@ -173,22 +206,22 @@ impl Bound {
             drop(socket.receive(codec));
         }
         let core = Mutex::new(Core {
-            engine,
+            engines,
             ignored: IgnoredCounts::new(),
             codec,
             peer_keys: None,
             witnessed: BTreeMap::new(),
         });
         let shared = Arc::new(Shared { core, changed: Notify::new(), ask: Notify::new() });
-        let (applied, applied_in) = watch::channel(Role::Starting);
-        let outputs = task::Outputs { role: role_out, reannounce: reannounce_out };
+        let outputs =
+            task::Outputs { roles: role_out, reannounce: reannounce_out, maintenance: maintenance_out };
         let task = tokio::spawn(task::run(Arc::clone(&shared), sockets, Gate::new(applied_in), outputs));
         let mut witnesses = Witnesses::default();
         if let Some(peer) = &peer {
             witnesses.follow(&shared, peer);
         }
         let (witnesses, fixed) = (Mutex::new(witnesses), peer.map(Fixed::from));
-        Ok(Handle { role, reannounce, applied, shared, witnesses, fixed, task: Some(task) })
+        Ok(Handle { roles, reannounce, maintenance, applied, shared, witnesses, fixed, task: Some(task) })
     }
 }
 
@@ -201,45 +234,17 @@ impl Handle {
         status::of(&self.shared.lock(), paths, witnesses.asked(), now())
     }
 
+    /// Every group; none where there is but the one without a name.
+    #[must_use]
+    pub fn groups(&self) -> Vec<GroupStatus> {
+        status::groups(&self.shared.lock(), now())
+    }
+
     /// What is not as it should be between the two routers, one line each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let paths = self.fixed.as_ref().map_or(&[][..], |fixed| &fixed.paths);
         status::warnings(&self.shared.lock(), paths, now())
-    }
-
-    /// Notes that the data plane has this role. The peer hears that this router is active when it is, so that one that
-    /// yields does not close before; but it is not kept waiting for longer than one interval.
-    pub fn applied(&self, role: Role) {
-        self.applied.send_replace(role);
-    }
-
-    /// Takes in what speaks against this router from now on.
-    pub fn set_condition(&self, condition: Condition) {
-        self.shared.lock().engine.set_condition(condition, now());
-        self.shared.changed.notify_one();
-    }
-
-    /// Why this router has its role, and what speaks against it: one sentence.
-    #[must_use]
-    pub fn explanation(&self) -> String {
-        self.shared.lock().engine.explanation()
-    }
-
-    /// Notes whether this router has the connections of the active one: as long as it does not, it does not ask for its role.
-    pub fn in_sync(&self, in_sync: bool) {
-        self.shared.lock().engine.set_in_sync(in_sync);
-    }
-
-    /// Gives the role to the peer; what was begun, in one line.
-    ///
-    /// # Errors
-    ///
-    /// Why the role stays here, in one line.
-    pub fn failover(&self) -> Result<String, String> {
-        let result = self.shared.lock().engine.failover(now());
-        self.shared.changed.notify_one();
-        result.map_err(|refusal| refusal.to_string())
     }
 
     /// Whether heartbeats go on both ways with the keys of `peer` in place of those in force.
@@ -251,17 +256,25 @@ impl Handle {
         keys::judge(&self.shared.lock(), &peer.keys).map_err(str::to_owned)
     }
 
-    /// Puts a new configuration in force.
+    /// Puts a new configuration in force, with these priorities by group; the groups stay.
     ///
     /// # Errors
     ///
     /// What needs a restart of the daemon. Everything else is in force all the same.
-    pub fn update(&self, peer: Option<config::Peer>, config_hash: u64) -> Result<(), NeedsRestart> {
+    pub fn update(
+        &self,
+        peer: Option<config::Peer>,
+        priorities: &BTreeMap<String, u8>,
+        config_hash: u64,
+    ) -> Result<(), NeedsRestart> {
         if let (Some(peer), Some(_)) = (&peer, &self.fixed) {
             let mut core = self.shared.lock();
-            let old = core.engine.settings();
-            let settings = Settings::new(old.name.clone(), peer, config_hash, old.incarnation);
-            core.engine.reconfigure(settings, now());
+            for engine in &mut core.engines {
+                let old = engine.settings();
+                let group = (old.group.clone(), priorities.get(&old.group).copied().unwrap_or(old.priority));
+                let settings = Settings::new(old.name.clone(), peer, group, config_hash, old.incarnation);
+                engine.reconfigure(settings, now());
+            }
             core.codec = Some(Arc::new(Codec::new(&peer.keys)));
             drop(core);
             self.witnesses.lock().unwrap_or_else(PoisonError::into_inner).follow(&self.shared, peer);
@@ -271,17 +284,17 @@ impl Handle {
     }
 
     /// Ends the heartbeat. A router that is active says goodbye and goes on forwarding until the peer has taken over,
-    /// for `dead_after` and four intervals at most; the role is standby when this returns. False where it
-    /// forwarded and nobody has taken over: then the data plane should go on without it.
-    pub async fn shutdown(&mut self) -> bool {
-        self.shared.lock().engine.shutdown(now());
+    /// for `dead_after` and four intervals at most; the roles are standby when this returns. For each group false where
+    /// it forwarded and nobody has taken over: then the data plane should go on without it.
+    pub async fn shutdown(&mut self) -> Vec<bool> {
+        self.shared.lock().engines.iter_mut().for_each(|engine| engine.shutdown(now()));
         self.shared.changed.notify_one();
         if let Some(task) = self.task.take()
             && let Err(error) = task.await
         {
             tracing::error!(%error, "the heartbeat task failed");
         }
-        !self.shared.lock().engine.is_unrelieved()
+        self.shared.lock().engines.iter().map(|engine| !engine.is_unrelieved()).collect()
     }
 }
 

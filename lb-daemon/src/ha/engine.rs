@@ -9,6 +9,7 @@ mod command;
 mod condition;
 mod facts;
 mod history;
+mod maintenance;
 mod peer;
 mod settings;
 mod timers;
@@ -21,6 +22,7 @@ pub use cause::Cause;
 pub use command::Refusal;
 pub use condition::Condition;
 pub use history::Transition;
+pub use maintenance::{Forced, HoldRefusal, Maintenance};
 pub use peer::{Path, Peer};
 pub use settings::Settings;
 
@@ -51,6 +53,8 @@ pub enum Notice {
     PathUp(usize),
     /// A path has been silent for `dead_after`.
     PathDown(usize),
+    /// The operator's hold on this router has ended by itself: the peer is held active too, and comes first.
+    Released,
 }
 
 /// The role engine of one router.
@@ -66,6 +70,8 @@ pub struct Engine {
     resumes: bool,
     /// The operator gave the role away: it is not taken back for the priority's sake.
     held: bool,
+    /// What the operator holds this router in.
+    maintenance: Option<Maintenance>,
     /// This router has the connections of the active one, or connections are not copied.
     in_sync: bool,
     /// See [`is_unrelieved`](Self::is_unrelieved).
@@ -95,6 +101,7 @@ impl Engine {
             since: now,
             resumes: resume,
             held: false,
+            maintenance: None,
             in_sync: true,
             unrelieved: false,
             rival_from: None,
@@ -156,7 +163,7 @@ impl Engine {
         self.wake(now);
         self.witness.hear(asked);
         if self.needs_witness() && self.peer.silent && self.witness.has_answered() {
-            self.apply(Event::PeerSilent, now);
+            self.apply(self.unless_kept(Event::PeerSilent), now);
         }
     }
 
@@ -171,7 +178,7 @@ impl Engine {
             if self.needs_witness() {
                 self.notices.push_back(Notice::AskWitness);
             } else {
-                self.apply(Event::PeerSilent, now);
+                self.apply(self.unless_kept(Event::PeerSilent), now);
             }
         }
         if self.isolation_deadline().is_some_and(|deadline| deadline <= now) {
@@ -211,6 +218,7 @@ impl Engine {
             resumes: self.resumes,
             fault: self.condition.has_fault(),
             weak: self.is_weak(),
+            forced: self.forced(),
             priority: self.priority(),
             cause: self.cause.code(),
             incarnation: self.settings.incarnation,
@@ -218,6 +226,7 @@ impl Engine {
             config_hash: self.settings.config_hash,
             echo: self.guard.echo(),
             name: self.settings.name.clone(),
+            group: self.settings.group.clone(),
         })
     }
 
@@ -241,10 +250,10 @@ impl Engine {
     /// The same, and what speaks against this router now.
     #[must_use]
     pub fn explanation(&self) -> String {
-        match self.condition.words(self.settings.priority) {
-            None => self.reason(),
-            Some(words) => format!("{}; {words}", self.reason()),
-        }
+        let condition = self.condition.words(self.settings.priority);
+        let maintenance = self.maintenance.as_ref().map(Maintenance::words);
+        let all: Vec<_> = [Some(self.reason()), condition, maintenance].into_iter().flatten().collect();
+        all.join("; ")
     }
 
     /// Since when.
@@ -299,6 +308,7 @@ impl Engine {
             self.notices.push_back(Notice::Reannounce);
         }
         self.peer.hear(heartbeat, now);
+        self.release_beside(heartbeat);
         if self.cause == Cause::Isolated && heartbeat.role == Role::Active {
             self.cause = Cause::PeerActive;
         }
@@ -308,10 +318,9 @@ impl Engine {
                 return;
             }
             Role::Active => Event::PeerActive(self.rival(heartbeat, now)),
-            Role::Leaving => Event::PeerLeaving { fault: heartbeat.fault },
-            Role::Standby if self.is_unfit_beside(heartbeat, now) => Event::Unfit,
-            Role::Standby if heartbeat.wants_role && rank_of(heartbeat) > self.rank() => Event::PeerAsks,
-            Role::Standby | Role::Starting => Event::PeerPassive(self.election(heartbeat, now)),
+            Role::Leaving => self.unless_kept(Event::PeerLeaving { fault: heartbeat.fault }),
+            Role::Standby => self.beside_standby(heartbeat, now),
+            Role::Starting => Event::PeerPassive(self.election(heartbeat, now)),
         };
         self.apply(event, now);
     }

@@ -264,6 +264,7 @@ mod tests {
             resumes: false,
             fault: false,
             weak: false,
+            forced: None,
             priority: 100,
             cause: 0,
             incarnation,
@@ -271,6 +272,7 @@ mod tests {
             config_hash: 0,
             echo,
             name: "beta".to_owned(),
+            group: String::new(),
         }
     }
 }

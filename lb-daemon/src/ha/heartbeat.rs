@@ -1,9 +1,10 @@
 //! What the routers of a pair tell each other. [`codec`] puts it on the wire, [`keyring`] signs it.
 
+mod addition;
 pub mod codec;
 pub mod keyring;
 
-use super::Role;
+use super::{Role, engine::Forced};
 
 /// Longest router name on the wire, in bytes; a longer one is cut.
 pub const MAX_NAME: usize = 64;
@@ -21,6 +22,8 @@ pub struct Heartbeat {
     pub fault: bool,
     /// The sender's priority is lower than configured.
     pub weak: bool,
+    /// What the operator holds the sender in.
+    pub forced: Option<Forced>,
     /// Election priority of the sender, as it is now.
     pub priority: u8,
     /// [`Cause::code`](super::engine::Cause::code) of the sender's role; for the log alone.
@@ -35,6 +38,8 @@ pub struct Heartbeat {
     pub echo: Option<Echo>,
     /// Name of the sender.
     pub name: String,
+    /// Name of the group that the role is of; empty where there is but one.
+    pub group: String,
 }
 
 /// Names one heartbeat of the other router.
@@ -64,6 +69,9 @@ pub enum Ignored {
     /// Another version of the protocol.
     #[error("another version of the protocol")]
     Version,
+    /// Authentic, but of a group that this router does not have.
+    #[error("of a group that is not configured here")]
+    UnknownGroup,
     /// Authentic, but it does not show that its sender lives now: see [`guard`](super::guard). One or two are normal
     /// whenever a router starts.
     #[error("its sender has not heard this router yet, or it was recorded earlier")]
@@ -80,6 +88,7 @@ impl Ignored {
             Self::Truncated => "truncated",
             Self::Stranger => "stranger",
             Self::Version => "version",
+            Self::UnknownGroup => "unknown_group",
             Self::Unproven => "unproven",
         }
     }

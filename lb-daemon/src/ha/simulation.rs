@@ -6,6 +6,8 @@
 mod attacks;
 mod chaos;
 mod fitness;
+mod groups;
+mod maintenance;
 mod network;
 mod promises;
 mod random;
@@ -20,7 +22,7 @@ use self::{
 };
 use super::{
     Role,
-    engine::{Condition, Engine, Notice, Settings},
+    engine::{Condition, Engine, Forced, HoldRefusal, Maintenance, Notice, Settings},
     heartbeat::Heartbeat,
 };
 use crate::config::Failback;
@@ -109,6 +111,7 @@ impl Setup {
     fn settings(&self, node: usize, incarnation: u64) -> Settings {
         Settings {
             name: ["alpha", "beta"][node].to_owned(),
+            group: String::new(),
             incarnation,
             config_hash: 7,
             paths: self.paths,
@@ -150,7 +153,11 @@ struct World {
     nodes: [Node; 2],
     /// What speaks against each router, whether its daemon runs or not.
     conditions: [Condition; 2],
+    /// What is remembered beside each daemon of what its operator holds it in.
+    held: [Option<Maintenance>; 2],
     network: Network,
+    /// Roles at the last look.
+    roles: [Option<Role>; 2],
     /// Which router the witness answers.
     witness: [bool; 2],
     /// Everything that was ever sent and not lost: by whom, on which path, what.
@@ -169,6 +176,7 @@ impl World {
         let start = Instant::now();
         Self {
             network: Network::new(&setup),
+            roles: [None; 2],
             witness: [true; 2],
             setup,
             random,
@@ -176,6 +184,7 @@ impl World {
             now: start,
             nodes: Default::default(),
             conditions: Default::default(),
+            held: Default::default(),
             recorded: Vec::new(),
             connected_from: None,
             both_active_from: None,
@@ -202,7 +211,9 @@ impl World {
     /// Starts the daemon of `node`.
     fn boot(&mut self, node: usize, resume: bool) {
         let settings = self.setup.settings(node, self.random.next().max(1));
-        self.nodes[node] = Node { engine: Some(Engine::new(settings, resume, self.now)), ..Node::default() };
+        let mut engine = Engine::new(settings, resume, self.now);
+        engine.restore(self.held[node].clone());
+        self.nodes[node] = Node { engine: Some(engine), ..Node::default() };
         self.poll(node);
         self.tell_condition(node);
     }
@@ -219,6 +230,15 @@ impl World {
         self.conditions[node] =
             Condition { weaknesses, penalty: penalty.into(), ..self.conditions[node].clone() };
         self.tell_condition(node);
+    }
+
+    /// Holds `node` in a role, or releases it; refused where its daemon does not run.
+    fn hold(&mut self, node: usize, role: Option<Forced>) -> Option<Result<(), HoldRefusal>> {
+        self.connected_from = None;
+        let Node { engine: Some(engine), frozen: None, .. } = &mut self.nodes[node] else { return None };
+        let result = engine.hold(role.map(|role| Maintenance { role, reason: String::new() }), self.now);
+        self.poll(node);
+        Some(result)
     }
 
     /// A frozen router learns of it when it wakes.
@@ -374,6 +394,7 @@ impl World {
     fn poll(&mut self, node: usize) {
         let Some(engine) = &mut self.nodes[node].engine else { return };
         let heartbeat = engine.poll_transmit(self.now);
+        self.held[node] = engine.maintenance().cloned();
         while let Some(notice) = engine.poll_notice() {
             if notice == Notice::AskWitness {
                 self.nodes[node].asks = None;
@@ -407,6 +428,15 @@ impl World {
         assert!(!long || !forwards, "router {node} is cut off, and active all the same");
     }
 
+    /// A router that is held standby does not become active.
+    fn check_held(&mut self, node: usize) {
+        let role = self.role(node);
+        let became = role == Some(Role::Active) && self.roles[node] == Some(Role::Standby);
+        let held = self.held[node].as_ref().is_some_and(|held| held.role == Forced::Standby);
+        assert!(!became || !held, "router {node} is held standby, and became active");
+        self.roles[node] = role;
+    }
+
     /// What holds at every moment.
     fn check(&mut self) {
         let both = [0, 1].iter().all(|node| self.role(*node) == Some(Role::Active));
@@ -420,6 +450,7 @@ impl World {
         }
         for node in 0..2 {
             self.check_isolation(node);
+            self.check_held(node);
         }
         if self.must_forward {
             let forwards = |node: usize| self.role(node).is_some_and(Role::forwards);

@@ -130,6 +130,7 @@ async fn finish(notifier: Notifier) {
 
 fn role(role: &str) -> Event {
     Event {
+        group: None,
         event: Kind::Role,
         router: "lb1".to_owned(),
         role: role.to_owned(),

@@ -21,6 +21,7 @@ use crate::{
 pub(crate) struct World {
     pub(crate) config: Config,
     pub(crate) role: RouterRole,
+    pub(crate) closed: BTreeSet<Ipv4Addr>,
     pub(crate) health: BTreeMap<RealId, bool>,
     pub(crate) overrides: BTreeMap<RealId, Override>,
     pub(crate) topology: Topology,
@@ -45,6 +46,7 @@ impl World {
         Self {
             config: config(services),
             role: RouterRole::Active,
+            closed: BTreeSet::new(),
             health: BTreeMap::new(),
             overrides: BTreeMap::new(),
             topology: Topology {
@@ -62,8 +64,9 @@ impl World {
         installed: &Tables,
         positions: &BTreeMap<ServiceKey, u64>,
     ) -> Result<Tables, PlanError> {
-        let Self { config, role, health, overrides, topology } = self;
+        let Self { config, role, closed, health, overrides, topology } = self;
         plan(&Inputs {
+            closed,
             config,
             limits: config.limits,
             role: *role,
@@ -201,6 +204,7 @@ fn config(services: Vec<Service>) -> Config {
         tracks: Vec::new(),
         notify: crate::config::Notify::default(),
         announce: crate::config::Announce::default(),
+        groups: Vec::new(),
         vips: Vec::new(),
         services,
         // Few enough that random edits come to slots used before.

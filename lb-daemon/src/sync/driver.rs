@@ -1,5 +1,6 @@
 //! Moves bytes and time between the network and the engines. The standby router connects, over the first path that works;
-//! the active one answers. Only the active one sends, and only a standby applies.
+//! the active one answers. Only the active one sends, and only a standby applies. Where each router is active for some groups,
+//! both happens at once, in streams of their own.
 
 mod accept;
 mod follow;
@@ -22,7 +23,8 @@ use tokio::{
 
 use self::{
     accept::Caller,
-    status::{Phase, State},
+    status::Phase,
+    status::{Side, State},
 };
 use super::{secure::Psks, segments::Segments};
 use crate::{
@@ -105,9 +107,21 @@ impl Shared {
     }
 
     /// Puts a phase in force for whoever asks.
-    fn enter(&self, phase: Phase) {
-        let in_sync = phase.is_in_sync();
-        self.lock().phase = phase;
+    fn enter(&self, side: Side, phase: Phase) {
+        self.set(side, Some(phase));
+    }
+
+    /// Nothing is copied that way any more.
+    fn leave(&self, side: Side) {
+        self.set(side, None);
+    }
+
+    fn set(&self, side: Side, phase: Option<Phase>) {
+        let in_sync = {
+            let mut state = self.lock();
+            state.set(side, phase);
+            state.is_in_sync()
+        };
         self.in_sync.send_if_modified(|current| std::mem::replace(current, in_sync) != in_sync);
     }
 }
@@ -129,12 +143,6 @@ struct Router {
     schedules: Arc<dyn Schedules>,
     segments: watch::Receiver<Segments>,
     shared: Arc<Shared>,
-}
-
-/// What moves the main task.
-struct Inputs {
-    callers: mpsc::Receiver<Caller>,
-    role: watch::Receiver<RoleState>,
 }
 
 /// Takes the stream's port on every path to `peer`; none for a router that stands alone or copies nothing. Must be called
@@ -164,7 +172,7 @@ fn listen(local: Ipv4Addr, port: u16) -> Result<TcpListener, Error> {
 }
 
 impl Bound {
-    /// Starts copying from or to `table` and `schedules`, as `role` says; `segments` are those that the virtual addresses stand on. Must be called within a tokio runtime.
+    /// Starts copying from and to `table` and `schedules`, as `roles` say; `segments` are those that the virtual addresses stand on. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// When there is no random number to be had.
@@ -172,13 +180,13 @@ impl Bound {
         self,
         table: Arc<dyn FlowTable>,
         schedules: Arc<dyn Schedules>,
-        role: watch::Receiver<RoleState>,
+        roles: watch::Receiver<Vec<RoleState>>,
         segments: watch::Receiver<Segments>,
     ) -> Result<Handle, Error> {
         let Self { peer, listeners } = self;
-        let first = if peer.is_some() { Phase::Waiting } else { Phase::Off };
-        let (told, in_sync) = watch::channel(first.is_in_sync());
-        let shared = Arc::new(Shared { state: Mutex::new(State::new(first)), in_sync: told });
+        let state = State::new(peer.is_some());
+        let (told, in_sync) = watch::channel(state.is_in_sync());
+        let shared = Arc::new(Shared { state: Mutex::new(state), in_sync: told });
         let Some(peer) = peer else { return Ok(Handle { in_sync, shared, keys: None, tasks: Vec::new() }) };
         let (told_keys, keys) = watch::channel(Psks::of(&peer.keys));
         let (caller, callers) = mpsc::channel(1);
@@ -198,16 +206,24 @@ impl Bound {
             segments,
             shared: Arc::clone(&shared),
         };
-        tasks.push(tokio::spawn(run(router, Inputs { callers, role })));
+        let (router, roles) = (Arc::new(router), Roles(roles));
+        tasks.push(tokio::spawn(serve(Arc::clone(&router), callers, roles.clone())));
+        tasks.push(tokio::spawn(follow(router, roles)));
         Ok(Handle { in_sync, shared, keys: Some(told_keys), tasks })
     }
 }
 
 impl Handle {
-    /// How the copy goes.
+    /// How the copy goes: what comes from the peer, where this router is standby for anything, or else what goes to it.
     #[must_use]
     pub fn status(&self) -> SyncStatus {
         status::of(&self.shared.lock(), now())
+    }
+
+    /// How the copy to the peer goes, where there is one in each direction.
+    #[must_use]
+    pub fn status_out(&self) -> Option<SyncStatus> {
+        status::out(&self.shared.lock(), now())
     }
 
     /// Puts other keys in force, for handshakes from now on: a stream that stands goes on.
@@ -230,35 +246,57 @@ impl Drop for Handle {
     }
 }
 
-/// Follows the role, until nobody tells it any more.
-async fn run(router: Router, mut inputs: Inputs) {
-    loop {
-        let role = inputs.role.borrow_and_update().role;
-        match role {
-            Role::Active | Role::Leaving => serve::run(&router, &mut inputs).await,
-            Role::Standby => follow::run(&router, &mut inputs).await,
-            Role::Starting => {
-                router.shared.enter(Phase::Waiting);
-                inputs.until_not(Role::Starting).await;
-            }
+/// Answers the peer while this router is active for anything, until nobody tells the roles any more.
+async fn serve(router: Arc<Router>, mut callers: mpsc::Receiver<Caller>, mut roles: Roles) {
+    while roles.are_told() {
+        if roles.serves() {
+            serve::run(&router, &mut callers, &mut roles).await;
+            continue;
         }
-        if inputs.role.has_changed().is_err() {
-            return;
+        tokio::select! {
+            () = roles.until(Roles::serves) => {}
+            // Sent away.
+            Some(_) = callers.recv() => {}
         }
     }
 }
 
-impl Inputs {
-    /// Waits for another role than this one, or for the end; whoever calls meanwhile is sent away.
-    async fn until_not(&mut self, role: Role) {
-        while self.role.borrow_and_update().role == role {
-            tokio::select! {
-                changed = self.role.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                }
-                Some(_) = self.callers.recv() => {}
+/// Follows the peer while this router is standby for anything.
+async fn follow(router: Arc<Router>, mut roles: Roles) {
+    while roles.are_told() {
+        if roles.follows() {
+            follow::run(&router, &mut roles).await;
+        } else {
+            roles.until(Roles::follows).await;
+        }
+    }
+}
+
+/// The roles of this router, by group.
+#[derive(Clone)]
+struct Roles(watch::Receiver<Vec<RoleState>>);
+
+impl Roles {
+    /// Whether this router is active for anything.
+    fn serves(&self) -> bool {
+        self.0.borrow().iter().any(|state| state.role.forwards())
+    }
+
+    /// Whether it is standby for anything.
+    fn follows(&self) -> bool {
+        self.0.borrow().iter().any(|state| state.role == Role::Standby)
+    }
+
+    /// Whether anybody still tells them.
+    fn are_told(&self) -> bool {
+        self.0.has_changed().is_ok()
+    }
+
+    /// Waits until `holds`, or for the end.
+    async fn until(&mut self, holds: impl Fn(&Self) -> bool) {
+        while !holds(self) {
+            if self.0.changed().await.is_err() {
+                return;
             }
         }
     }

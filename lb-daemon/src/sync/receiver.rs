@@ -152,10 +152,10 @@ impl Receiver {
 
     /// Removes a part of what the full transfer has not listed; whether there is more. To be called until there is not, before the
     /// next batch.
-    pub fn clean(&mut self, table: &dyn FlowTable) -> bool {
+    pub fn clean(&mut self, table: &dyn FlowTable, segments: &Segments) -> bool {
         let Transfer::Cleaning(listed, next) = &mut self.transfer else { return false };
         let end = next.saturating_add(SLICE).min(table.buckets().len());
-        self.counts.unlisted += listed.clean(table, *next..end);
+        self.counts.unlisted += listed.clean(table, segments, *next..end);
         *next = end;
         if end < table.buckets().len() {
             return true;

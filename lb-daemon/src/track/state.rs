@@ -33,10 +33,23 @@ impl Tracks {
         self.found.get(name).copied()
     }
 
-    /// What speaks against this router.
+    /// What speaks against this router as a whole.
     #[must_use]
     pub fn condition(&self, tracks: &[Track]) -> Condition {
-        let failing = || tracks.iter().filter(|track| self.found(&track.name) == Some(false));
+        self.condition_of(tracks, |_| true)
+    }
+
+    /// What speaks against this router being active for a group.
+    #[must_use]
+    pub fn condition_for(&self, tracks: &[Track], group: &str) -> Condition {
+        self.condition_of(tracks, |track| {
+            track.groups.is_empty() || track.groups.iter().any(|name| name == group)
+        })
+    }
+
+    fn condition_of(&self, tracks: &[Track], counts: impl Fn(&Track) -> bool) -> Condition {
+        let failing =
+            || tracks.iter().filter(|track| counts(track) && self.found(&track.name) == Some(false));
         let names = |holds: fn(&Track) -> bool| {
             failing().filter(|track| holds(track)).map(|track| track.name.clone()).collect()
         };
@@ -75,6 +88,20 @@ mod tests {
     }
 
     #[test]
+    fn a_track_counts_for_its_groups_or_for_all() {
+        let west = Track { groups: vec!["west".to_owned()], ..track("gateway", 60, false) };
+        let tracks = [track("link", 0, true), west];
+        let mut state = Tracks::default();
+        for name in ["link", "gateway"] {
+            assert!(state.take(&tracks, &report(name, false)));
+        }
+        let penalty = |group| state.condition_for(&tracks, group).penalty;
+        assert_eq!((penalty("west"), penalty("east")), (60, 0));
+        assert!(state.condition_for(&tracks, "east").has_fault());
+        assert_eq!(state.condition(&tracks).penalty, 60);
+    }
+
+    #[test]
     fn what_is_no_longer_watched_is_forgotten() {
         let tracks = [track("link", 0, true)];
         let mut state = Tracks::default();
@@ -94,6 +121,7 @@ mod tests {
             fall: 1,
             weight,
             fault,
+            groups: Vec::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{net::Shutdown, os::unix::net::UnixStream as BlockingStream, time::Dura
 use lb_daemon::api::{
     client::{Client, ClientError},
     server::{self, ApiError},
-    types::{Failure, ServerAction, ServerChange},
+    types::{Failover, Failure, ServerAction, ServerChange},
 };
 use socket2::SockRef;
 use tokio::{
@@ -33,7 +33,7 @@ async fn every_question_has_its_answer() {
 async fn every_command_arrives() {
     let running = Running::start(Fake::default());
     let client = running.client();
-    assert_eq!(client.failover().await.unwrap().message, "did failover");
+    assert_eq!(client.failover(&Failover::default()).await.unwrap().message, "did failover");
     assert_eq!(client.reload().await.unwrap().message, "did reload");
     client.change_server(&change("rs1", ServerAction::Weight(5))).await.unwrap();
     client.change_server(&change("10.0.1.2:80", ServerAction::Drain)).await.unwrap();

@@ -62,6 +62,12 @@ async fn status_of_a_router_that_is_cut_off() {
 }
 
 #[tokio::test]
+async fn status_tells_of_each_group() {
+    let running = Running::start(Fake { status: fixture::groups(), ..Fake::default() });
+    assert_snapshot("status-groups.txt", &done(running.lbctl(&["status"]).await));
+}
+
+#[tokio::test]
 async fn stats_hide_zeros_unless_asked() {
     let running = Running::start(Fake::default());
     assert_snapshot("stats.txt", &done(running.lbctl(&["stats"]).await));
@@ -79,7 +85,12 @@ async fn conns_lists_them_all() {
 async fn commands_reach_the_daemon_and_say_what_it_did() {
     let cases = [
         (&["failover"][..], "failover"),
+        (&["failover", "--group", "west"], "failover of west"),
         (&["reload"], "reload"),
+        (&["maintenance", "standby", "--group", "west"], "Some(Standby) for  of west"),
+        (&["maintenance", "standby", "--reason", "new cables"], "Some(Standby) for new cables"),
+        (&["maintenance", "active"], "Some(Active) for "),
+        (&["maintenance", "off"], "None for "),
         (&["server", "rs1", "weight", "5"], "Weight(5) rs1 in all"),
         (&["server", "rs1", "weight", "0", "--service", "web"], "Weight(0) rs1 in web"),
         (&["server", "10.0.1.2:80", "drain"], "Drain 10.0.1.2:80 in all"),

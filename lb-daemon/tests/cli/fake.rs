@@ -10,7 +10,7 @@ use std::{
 use lb_daemon::api::{
     client::Client,
     server::{self, ApiError, Backend},
-    types::{Connection, Done, ServerChange, Stats, Status},
+    types::{Connection, Done, Failover, MaintenanceChange, ServerChange, Stats, Status},
 };
 use tempfile::TempDir;
 use tokio::{process::Command, task::JoinHandle};
@@ -68,8 +68,15 @@ impl Backend for Fake {
         self.answer(&self.connections)
     }
 
-    async fn failover(&self) -> Result<Done, ApiError> {
-        self.command("failover".to_owned())
+    async fn failover(&self, failover: Failover) -> Result<Done, ApiError> {
+        let group = failover.group.map(|name| format!(" of {name}"));
+        self.command(format!("failover{}", group.unwrap_or_default()))
+    }
+
+    async fn maintain(&self, change: MaintenanceChange) -> Result<Done, ApiError> {
+        let MaintenanceChange { role, reason, group } = change;
+        let group = group.map(|name| format!(" of {name}"));
+        self.command(format!("{role:?} for {reason}{}", group.unwrap_or_default()))
     }
 
     async fn change_server(&self, change: ServerChange) -> Result<Done, ApiError> {

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use lb_common::ConnState;
 use lb_daemon::api::types::{
-    AddressStatus, ConflictStatus, Connection, InterfaceStatus, PathStatus, PeerStatus, Protocol, Rates,
-    RealStatus, ReasonCount, ServiceStatus, Stats, Status, SyncStatus, Totals, TrackStatus, Transition,
-    WitnessStatus,
+    AddressStatus, ConflictStatus, Connection, Forced, GroupStatus, InterfaceStatus, Maintenance, PathStatus,
+    PeerStatus, Protocol, Rates, RealStatus, ReasonCount, ServiceStatus, Stats, Status, SyncStatus, Totals,
+    TrackStatus, Transition, WitnessStatus,
 };
 
 /// An active router with a peer, two services and all that can be wrong.
@@ -17,6 +17,8 @@ pub(crate) fn pair() -> Status {
         role: "active".to_owned(),
         reason: "peer silent for 1s; own priority 90 instead of 150: gateway".to_owned(),
         since_secs: 7500,
+        maintenance: Some(Maintenance { role: Forced::Active, reason: "lb2 gets new cables".to_owned() }),
+        groups: vec![],
         peer: Some(peer()),
         tracks: vec![
             track("uplink", Some(true), 0, "eth0 is up"),
@@ -31,6 +33,7 @@ pub(crate) fn pair() -> Status {
             sent: 1234,
             ..SyncStatus::default()
         }),
+        sync_out: None,
         interfaces: vec![interface("eth0", "native"), interface("eth1", "generic")],
         addresses: vec![address("10.9.9.9/32", "eth0", true), address("10.0.1.254/24", "eth1", false)],
         conflicts: vec![ConflictStatus {
@@ -50,6 +53,49 @@ pub(crate) fn pair() -> Status {
     }
 }
 
+/// A router of a pair that is active for one group, and standby for the other.
+pub(crate) fn groups() -> Status {
+    let group = |name: &str, role: &str, reason: &str, since_secs| GroupStatus {
+        name: name.to_owned(),
+        role: role.to_owned(),
+        reason: reason.to_owned(),
+        since_secs,
+        priority: 100,
+        maintenance: None,
+        peer_role: Some(if role == "active" { "standby" } else { "active" }.to_owned()),
+        peer_priority: Some(50),
+        peer_forced: None,
+    };
+    let mut status = pair();
+    status.role = "mixed".to_owned();
+    status.groups = vec![
+        group("east", "active", "peer silent for 1s", 7500),
+        GroupStatus {
+            peer_forced: Some("active".to_owned()),
+            ..group("west", "standby", "peer has taken over", 60)
+        },
+    ];
+    for (address, group) in status.addresses.iter_mut().zip(["east", "west"]) {
+        address.group = Some(group.to_owned());
+    }
+    status
+        .peer
+        .iter_mut()
+        .flat_map(|peer| &mut peer.transitions)
+        .for_each(|one| one.group = Some("east".to_owned()));
+    status.maintenance = None;
+    let sending = status.sync.clone();
+    status.sync = Some(SyncStatus {
+        state: "receiving".to_owned(),
+        sent: 0,
+        received: 7,
+        applied: 7,
+        ..sending.clone().unwrap()
+    });
+    status.sync_out = sending;
+    status
+}
+
 /// A router without a peer, services or trouble.
 pub(crate) fn alone() -> Status {
     Status {
@@ -58,9 +104,12 @@ pub(crate) fn alone() -> Status {
         role: "active".to_owned(),
         reason: "no peer is configured".to_owned(),
         since_secs: 3,
+        maintenance: None,
+        groups: vec![],
         peer: None,
         tracks: vec![],
         sync: None,
+        sync_out: None,
         interfaces: vec![interface("eth0", "native")],
         addresses: vec![],
         conflicts: vec![],
@@ -75,6 +124,7 @@ fn peer() -> PeerStatus {
         role: Some("standby".to_owned()),
         alive: true,
         fault: true,
+        forced: Some("standby".to_owned()),
         priority: Some(100),
         paths: vec![path("10.1.0.1", "10.1.0.2", Some(12)), path("fe80::1%eth1", "fe80::2%eth1", None)],
         witnesses: vec![witness("10.1.0.254", Some(40)), witness("10.0.1.9", Some(70_000))],
@@ -95,6 +145,7 @@ fn web() -> ServiceStatus {
         out_bytes: 0.0,
     };
     ServiceStatus {
+        group: None,
         name: "web".to_owned(),
         protocol: "tcp".to_owned(),
         address: [10, 9, 9, 9].into(),
@@ -120,6 +171,7 @@ fn web() -> ServiceStatus {
 
 fn dns() -> ServiceStatus {
     ServiceStatus {
+        group: None,
         name: "dns".to_owned(),
         protocol: "udp".to_owned(),
         address: [10, 9, 9, 10].into(),
@@ -185,7 +237,7 @@ fn interface(name: &str, mode: &str) -> InterfaceStatus {
 }
 
 fn address(address: &str, interface: &str, present: bool) -> AddressStatus {
-    AddressStatus { address: address.to_owned(), interface: interface.to_owned(), present }
+    AddressStatus { group: None, address: address.to_owned(), interface: interface.to_owned(), present }
 }
 
 fn path(local: &str, remote: &str, silent_ms: Option<u64>) -> PathStatus {
@@ -198,7 +250,7 @@ fn witness(address: &str, silent_ms: Option<u64>) -> WitnessStatus {
 }
 
 fn transition(ago_secs: u64, from: &str, to: &str, reason: &str) -> Transition {
-    Transition { ago_secs, from: from.to_owned(), to: to.to_owned(), reason: reason.to_owned() }
+    Transition { group: None, ago_secs, from: from.to_owned(), to: to.to_owned(), reason: reason.to_owned() }
 }
 
 fn reason(reason: &str, verdict: &str, packets: u64, bytes: u64) -> ReasonCount {

@@ -130,6 +130,7 @@ fn recorded() -> Status {
 
 fn service(protocol: &str, port: u16, scheduler: &str, reals: Vec<RealStatus>) -> ServiceStatus {
     ServiceStatus {
+        group: None,
         name: format!("{protocol}-{port}"),
         protocol: protocol.to_owned(),
         address: [10, 9, 9, 9].into(),

@@ -66,8 +66,8 @@ fn who_answers_stays_and_who_does_not_is_gone() {
 #[test]
 fn an_interface_that_cannot_be_listened_to_is_told_of() {
     lab::with_peer(async |_peer| {
-        let watch = conflict::start();
-        watch.watched.send_replace(Watched {
+        let watch = conflict::start(1);
+        watch.watched[0].send_replace(Watched {
             addresses: [((9999, VIP), "gone".to_owned())].into(),
             ..Watched::default()
         });
@@ -85,11 +85,11 @@ fn an_interface_that_cannot_be_listened_to_is_told_of() {
 
 /// Watches the address on `lan` for an active router without a peer.
 fn watch(probe: Option<Duration>) -> Watch {
-    let watch = conflict::start();
+    let watch = conflict::start(1);
     // Answers are sent there.
     lab::ip("link set dev lan address 02:00:00:00:00:01");
     let index = if_nametoindex("lan").unwrap();
-    watch.watched.send_replace(Watched {
+    watch.watched[0].send_replace(Watched {
         addresses: [((index, VIP), "lan".to_owned())].into(),
         own: [(index, OWN)].into(),
         holder: Holder::Here,

@@ -251,7 +251,7 @@ const fn index(id: u32, number: u32) -> u32 {
 
 fn service(id: u32) -> ServiceTable {
     let ring = (0..REALS).map(|number| index(id, number) as u16).collect();
-    ServiceTable { id, scheduler: Scheduler::RoundRobin, ring, start: 0 }
+    ServiceTable { id, scheduler: Scheduler::RoundRobin, ring, start: 0, closed: false }
 }
 
 fn real(id: u32, number: u32) -> Real {

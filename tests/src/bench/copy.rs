@@ -52,7 +52,7 @@ const GONE_AFTER: usize = 100;
 /// An end of the stream.
 struct End {
     handle: Handle,
-    _role: watch::Sender<RoleState>,
+    _role: watch::Sender<Vec<RoleState>>,
 }
 
 /// Both ends, running.
@@ -233,7 +233,8 @@ impl End {
             paths: vec![HeartbeatPath { local: ENDS[end].into(), remote: ENDS[1 - end].into() }],
             sync: ConnectionSync { enabled: true, port: PORT, half_open: false },
         };
-        let (told, role) = watch::channel(RoleState { role, reason: String::new(), since: Instant::now() });
+        let (told, role) =
+            watch::channel(vec![RoleState { role, reason: String::new(), since: Instant::now() }]);
         let segments = watch::channel(Segments::default()).1;
         let (table, schedules) = (datapath.flow_table(), datapath.schedules());
         Ok(Self { handle: bind(Some(&peer))?.start(table, schedules, role, segments)?, _role: told })

@@ -17,6 +17,9 @@ pub struct Config {
     pub router: Router,
     /// `[peer]`
     pub peer: Option<Peer>,
+    /// `[[group]]`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub group: Vec<Group>,
     /// `[[vip]]`
     pub vip: Vec<Vip>,
     /// `[[service]]`
@@ -34,8 +37,21 @@ pub struct Router {
     pub name: String,
     /// Interfaces with the XDP program.
     pub interfaces: Vec<String>,
-    /// Gateway of the NAT real servers.
-    pub nat_router: Vip,
+    /// Gateway of the NAT real servers, where there are no groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nat_router: Option<Vip>,
+}
+
+/// A group with a role of its own.
+#[derive(Clone, Debug, Serialize)]
+pub struct Group {
+    /// Name.
+    pub name: String,
+    /// Higher becomes active.
+    pub priority: u8,
+    /// Gateway of its NAT real servers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nat_router: Option<Vip>,
 }
 
 /// An address that moves with the role.
@@ -45,6 +61,9 @@ pub struct Vip {
     pub address: String,
     /// Interface.
     pub interface: String,
+    /// Group, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 /// The pair. Timers are left at their defaults, which the bounds of the demo rest on.
@@ -135,6 +154,11 @@ pub struct Daemon {
     pub socket: PathBuf,
 }
 
+/// Group of the NAT servers, where there are groups.
+pub const NAT_GROUP: &str = "nat";
+/// Group of the direct routing servers.
+pub const DIRECT_GROUP: &str = "direct";
+
 /// Service of the NAT servers.
 pub const WEB_NAT: &str = "web-nat";
 /// Service of the direct routing servers.
@@ -156,14 +180,16 @@ impl Config {
         let vip = |address, prefix, interface: &str| Vip {
             address: format!("{address}/{prefix}"),
             interface: interface.to_owned(),
+            group: None,
         };
         Self {
             router: Router {
                 name: name.to_owned(),
                 interfaces: vec!["eth0".to_owned(), "eth1".to_owned()],
-                nat_router: vip(NAT_ROUTER, 24, "eth1"),
+                nat_router: Some(vip(NAT_ROUTER, 24, "eth1")),
             },
             peer: Some(Peer::standard(name)),
+            group: Vec::new(),
             vip: vec![vip(NAT_VIP, 32, "eth0"), vip(DIRECT_VIP, 32, "eth0")],
             service: vec![
                 Service::web(Part::NatServer),
@@ -173,6 +199,21 @@ impl Config {
             ],
             limits: BTreeMap::new(),
             daemon: Daemon { pin_dir: folder.join("bpf"), socket: folder.join("lbd.sock") },
+        }
+    }
+
+    /// Splits it into two groups: NAT, for which r1 is preferred, and direct routing, for which r2 is.
+    pub fn split(&mut self) {
+        let first = self.router.name == "r1";
+        let group = |name: &str, preferred: bool, nat_router| Group {
+            name: name.to_owned(),
+            priority: if preferred { 150 } else { 100 },
+            nat_router,
+        };
+        self.group =
+            vec![group(NAT_GROUP, first, self.router.nat_router.take()), group(DIRECT_GROUP, !first, None)];
+        for (vip, group) in self.vip.iter_mut().zip([NAT_GROUP, DIRECT_GROUP]) {
+            vip.group = Some(group.to_owned());
         }
     }
 

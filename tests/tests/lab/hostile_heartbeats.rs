@@ -133,6 +133,7 @@ fn usurper() -> Heartbeat {
         resumes: true,
         fault: false,
         weak: false,
+        forced: None,
         priority: 255,
         cause: 0,
         incarnation: 1,
@@ -140,6 +141,7 @@ fn usurper() -> Heartbeat {
         config_hash: 0,
         echo: None,
         name: "usurper".to_owned(),
+        group: String::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::api::types::{Connection, Done, ServerChange, Stats, Status};
+use crate::api::types::{Connection, Done, Failover, MaintenanceChange, ServerChange, Stats, Status};
 
 /// What the API asks of the daemon. One clone serves each request.
 pub trait Backend: Clone + Send + Sync + 'static {
@@ -16,7 +16,10 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn connections(&self) -> impl Future<Output = Result<Vec<Connection>, ApiError>> + Send;
 
     /// Gives the active role to the peer.
-    fn failover(&self) -> impl Future<Output = Result<Done, ApiError>> + Send;
+    fn failover(&self, failover: Failover) -> impl Future<Output = Result<Done, ApiError>> + Send;
+
+    /// Holds this router in a role, or releases it.
+    fn maintain(&self, change: MaintenanceChange) -> impl Future<Output = Result<Done, ApiError>> + Send;
 
     /// Changes a real server at run time.
     fn change_server(&self, change: ServerChange) -> impl Future<Output = Result<Done, ApiError>> + Send;

@@ -45,10 +45,12 @@ struct Place {
 /// VIPs and the NAT router address, in the order of the file's sections.
 fn moving_addresses(file: &raw::File) -> impl Iterator<Item = (Ipv4Addr, Place)> {
     let nat_router = file.router.get().and_then(|router| router.nat_router.get());
-    let nat_router = nat_router.into_iter().map(|vip| ("router.nat_router.address", vip));
-    let vips = file.vip.items().iter().map(|vip| ("vip.address", &vip.value));
-    nat_router.chain(vips).filter_map(|(path, vip)| {
-        let At { value, line } = vip.address.at()?;
+    let nat_router = nat_router.into_iter().map(|vip| ("router.nat_router.address", &vip.address));
+    let groups = file.group.items().iter().filter_map(|group| group.value.nat_router.get());
+    let groups = groups.map(|vip| ("group.nat_router.address", &vip.address));
+    let vips = file.vip.items().iter().map(|vip| ("vip.address", &vip.value.address));
+    nat_router.chain(groups).chain(vips).filter_map(|(path, address)| {
+        let At { value, line } = address.at()?;
         Some((value.addr(), Place { path, line }))
     })
 }

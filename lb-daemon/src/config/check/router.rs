@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use ipnet::Ipv4Net;
+
 use super::{all, unique::Unique};
 use crate::config::{
     Host, Router, Vip,
@@ -24,7 +26,9 @@ pub(super) fn router(file: &raw::File, host: &Host, report: &mut Report) -> Opti
     let nat_router = match &table.nat_router {
         Field::Absent => Some(None),
         Field::Bad => None,
-        Field::Set(address) => moving_address("router.nat_router", &address.value, table, report).map(Some),
+        Field::Set(At { value, .. }) => {
+            moving_address("router.nat_router", &value.address, &value.interface, table, report).map(Some)
+        }
     };
     Some(Router { name: name?, interfaces: interfaces?, nat_router: nat_router? })
 }
@@ -68,13 +72,22 @@ fn interfaces(table: &raw::Router, host: &Host, report: &mut Report) -> Option<B
 /// `[[vip]]`
 pub(super) fn vips(file: &raw::File, report: &mut Report) -> Option<Vec<Vip>> {
     let router = file.router.get();
-    let vips = all(file.vip.items().iter().map(|vip| moving_address("vip", &vip.value, router?, report)));
+    let vips =
+        all(file.vip.items().iter().map(|At { value, .. }| {
+            moving_address("vip", &value.address, &value.interface, router?, report)
+        }));
     vips.filter(|_| file.vip.is_complete())
 }
 
 /// An address that moves with the role: its interface must be one that the program is attached to.
-fn moving_address(path: &str, vip: &raw::Vip, router: &raw::Router, report: &mut Report) -> Option<Vip> {
-    let interface = vip.interface.at();
+pub(super) fn moving_address(
+    path: &str,
+    address: &Field<Ipv4Net>,
+    interface: &Field<Interface>,
+    router: &raw::Router,
+    report: &mut Report,
+) -> Option<Vip> {
+    let interface = interface.at();
     let attached = router.interfaces.items();
     if let Some(At { value: Interface(name), line }) = interface
         && router.interfaces.is_complete()
@@ -87,5 +100,5 @@ fn moving_address(path: &str, vip: &raw::Vip, router: &raw::Router, report: &mut
             format_args!("one of router.interfaces: {}", names.join(", ")),
         );
     }
-    Some(Vip { address: *vip.address.get()?, interface: interface?.value.0.clone() })
+    Some(Vip { address: *address.get()?, interface: interface?.value.0.clone() })
 }

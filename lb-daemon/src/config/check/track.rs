@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use humantime::format_duration;
 
-use super::{all, command, unique::Unique};
+use super::{all, command, group, unique::Unique};
 use crate::config::{
     Command, Host, Track, TrackProbe,
     decode::{At, Field},
@@ -46,12 +46,12 @@ pub(super) fn tracks(file: &raw::File, host: &Host, report: &mut Report) -> Opti
             let what = format!("track.name \"{}\" is taken (line {first})", name.0);
             report.wrong(line, what, "a name of its own");
         }
-        self::track(track, host, report)
+        self::track(track, file, host, report)
     }));
     tracks.filter(|_| file.track.is_complete())
 }
 
-fn track(track: &At<raw::Track>, host: &Host, report: &mut Report) -> Option<Track> {
+fn track(track: &At<raw::Track>, file: &raw::File, host: &Host, report: &mut Report) -> Option<Track> {
     let table = &track.value;
     let kind = *table.kind.get()?;
     let defaults = defaults(kind);
@@ -59,6 +59,7 @@ fn track(track: &At<raw::Track>, host: &Host, report: &mut Report) -> Option<Tra
     let times = times(table, &defaults, report);
     let effect = effect(track, report);
     let interface = interface(table, host, report);
+    let groups = group::named(&table.groups, "track.groups", file, report);
     let probe = match kind {
         TrackType::Link => {
             let named = required(
@@ -92,6 +93,7 @@ fn track(track: &At<raw::Track>, host: &Host, report: &mut Report) -> Option<Tra
         fall: table.fall.or(Whole(defaults.fall))?.0,
         weight,
         fault,
+        groups: groups?,
     })
 }
 

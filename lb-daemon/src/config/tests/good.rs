@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use lb_common::{IPPROTO_TCP, IPPROTO_UDP, Method, Scheduler, ServiceKey};
 
-use super::{PAIR, SINGLE, read};
+use super::{GROUPS, PAIR, SINGLE, read};
 use crate::config::{
     Announce, AnnounceForm, BpfLog, Check, Command, ConnectionSync, Daemon, Expect, Failback, HeartbeatPath,
     Host, Limits, Notify, Probe, TrackProbe, Vip, load::host_name, parse,
@@ -49,6 +49,31 @@ fn a_pair_says_everything() {
     assert_eq!((mail.scheduler, mail.reals[0].method), (Scheduler::SourceHash, Method::Direct));
     assert_eq!(dns.key, ServiceKey::new(IPPROTO_UDP, [192, 0, 2, 11], 53));
     assert_eq!(dns.check, Some(Check { port: Some(53), ..tcp_default() }));
+}
+
+#[test]
+fn each_group_has_its_addresses_and_priority() {
+    let config = read(GROUPS).unwrap();
+    assert_eq!(config.group_names(), ["mail", "shop"], "in the order of their names");
+    assert_eq!(config.priorities(), [("mail".to_owned(), 100), ("shop".to_owned(), 150)].into());
+    let floating =
+        |group| config.floating_of(group).iter().map(|vip| vip.address.to_string()).collect::<Vec<_>>();
+    assert_eq!(
+        (floating(0), floating(1)),
+        (vec!["192.0.2.11/32".to_owned()], vec!["10.11.12.10/24".to_owned(), "192.0.2.10/32".to_owned(),])
+    );
+    let groups: Vec<_> = config.services.iter().map(|one| config.group_of_service(&one.key)).collect();
+    assert_eq!(groups, [1, 0]);
+    // The priority of the pair is that of a group without one; without groups there is one that has no name.
+    let config =
+        read(&GROUPS.replace("priority = 150", "").replace("[peer]", "[peer]\npriority = 7")).unwrap();
+    assert_eq!(config.priorities()["shop"], 7);
+    let config = read(PAIR).unwrap();
+    assert_eq!(
+        (config.group_names(), config.priorities()),
+        (vec![String::new()], [(String::new(), 150)].into())
+    );
+    assert_eq!(config.floating_of(0).len(), config.floating().len());
 }
 
 #[test]

@@ -1,11 +1,24 @@
 //! What the fingerprint covers.
 
-use super::{PAIR, SINGLE, read};
+use super::{GROUPS, PAIR, SINGLE, read};
 
 #[test]
 fn the_fingerprint_never_changes_between_versions() {
     assert_eq!(format!("{:016x}", hash(SINGLE)), "b2cce1e1f0fb77cb");
     assert_eq!(format!("{:016x}", hash(PAIR)), "9bc7cbdc8d86a2fd");
+}
+
+#[test]
+fn both_routers_must_have_the_same_groups() {
+    for (from, to) in [
+        ("\"mail\"", "\"post\""),
+        ("10.11.12.10/24", "10.11.12.11/24"),
+        ("group = \"mail\"", "group = \"shop\""),
+    ] {
+        assert!(GROUPS.contains(from));
+        assert_ne!(hash(GROUPS), hash(&GROUPS.replace(from, to)), "{to}");
+    }
+    assert_eq!(hash(GROUPS), hash(&GROUPS.replace("priority = 150", "priority = 50")));
 }
 
 #[test]

@@ -123,6 +123,22 @@ fn announcements() {
 }
 
 #[test]
+fn groups() {
+    let grouped = HEAD.replace("interface = \"eth0\"\n", "interface = \"eth0\"\ngroup = \"east\"\n");
+    // Without a name that can be read, any may be meant.
+    check_all(&grouped, include_str!("mistakes/group.txt"));
+    check(&grouped, "6: vip.group: there is no group \"east\"; expected a [[group]] with name = \"east\"");
+    let router = "nat_router = { address = \"10.0.0.1/24\", interface = \"eth1\" }\n[[vip]]";
+    let text = format!("{}[[group]]\nname = \"east\"", grouped.replace("[[vip]]", router));
+    let expected =
+        "3: router.nat_router moves with no role where there are groups; expected nat_router of a [[group]]";
+    check(&text, expected);
+    let many: String = (0..17).map(|number| format!("[[group]]\nname = \"g{number}\"\n")).collect();
+    let text = format!("{grouped}{}", many.replace("\"g0\"", "\"east\""));
+    check(&text, "39: there are 17 groups; expected at most 16");
+}
+
+#[test]
 fn commands_that_are_told() {
     check_all(HEAD, include_str!("mistakes/notify.txt"));
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::api::{
     server::ErrorStatus,
-    types::{ServerAction, ServerChange},
+    types::{Failover, Forced, MaintenanceChange, ServerAction, ServerChange},
 };
 
 #[tokio::test]
@@ -74,8 +74,24 @@ async fn a_wrong_word_is_refused_and_changes_nothing() {
 #[tokio::test]
 async fn a_router_without_a_peer_cannot_give_its_role_away() {
     let rig = Rig::start(unchecked()).await;
-    let error = rig.handle.failover().await.unwrap_err();
+    let error = rig.handle.failover(Failover::default()).await.unwrap_err();
     assert_eq!((error.status, error.message.as_str()), (ErrorStatus::Conflict, "no peer is configured"));
+}
+
+#[tokio::test]
+async fn a_router_without_a_peer_cannot_be_held_in_a_role() {
+    let rig = Rig::start(unchecked()).await;
+    let hold = |reason: &str| MaintenanceChange {
+        role: Some(Forced::Standby),
+        reason: reason.to_owned(),
+        group: None,
+    };
+    let error = rig.handle.maintain(hold("new cables")).await.unwrap_err();
+    let message = "no peer is configured: this router is always active";
+    assert_eq!((error.status, error.message.as_str()), (ErrorStatus::Conflict, message));
+    let error = rig.handle.maintain(hold("two\nlines")).await.unwrap_err();
+    assert_eq!(error.status, ErrorStatus::BadRequest);
+    assert_eq!(rig.status().await.maintenance, None);
 }
 
 #[tokio::test]

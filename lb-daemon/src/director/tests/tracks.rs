@@ -30,7 +30,7 @@ async fn a_reload_changes_what_is_tracked() {
     let mut director = rig.stop().await;
     director.parts.config.tracks.clear();
     director.apply_config();
-    assert_eq!(director.parts.pair.explanation(), "no peer is configured");
+    assert_eq!(director.parts.pair.explanation(0), "no peer is configured");
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn commands_hear_of_roles_and_faults() {
 
 fn track(name: &str, probe: TrackProbe, weight: u8, fault: bool) -> Track {
     let interval = Duration::from_millis(50);
-    Track { name: name.to_owned(), probe, interval, rise: 1, fall: 1, weight, fault }
+    Track { name: name.to_owned(), probe, interval, rise: 1, fall: 1, weight, fault, groups: Vec::new() }
 }
 
 fn script(program: &str) -> TrackProbe {

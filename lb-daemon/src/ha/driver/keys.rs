@@ -5,7 +5,7 @@ use crate::{config::Keys, ha::heartbeat::keyring::Fingerprint};
 
 /// Whether the living peer and this router, with `keys`, would go on hearing each other.
 pub(super) fn judge(core: &Core, keys: &Keys) -> Result<(), &'static str> {
-    let Some(peer) = core.peer_keys.as_ref().filter(|_| core.engine.peer().alive()) else { return Ok(()) };
+    let Some(peer) = core.peer_keys.as_ref().filter(|_| core.hears_peer()) else { return Ok(()) };
     if !peer.accepts.contains(&Fingerprint::of(&keys.signing)) {
         Err(
             "the peer does not accept the first of the new keys yet: add that key there, and reload it, before",

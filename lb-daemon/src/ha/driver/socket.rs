@@ -101,7 +101,8 @@ impl PathSocket {
             | Ignored::Replayed
             | Ignored::Truncated
             | Ignored::Stranger
-            | Ignored::Version => {
+            | Ignored::Version
+            | Ignored::UnknownGroup => {
                 tracing::warn!(%local, %from, cause, total, "heartbeat ignored: {ignored}");
             }
         }

@@ -1,12 +1,15 @@
 //! The pair as the API shows it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Core, keys};
 use crate::{
-    api::types::{PathStatus, PeerStatus, Transition, WitnessStatus},
+    api::types::{GroupStatus, PathStatus, PeerStatus, Transition, WitnessStatus},
     config::{HeartbeatPath, HostAddress},
-    ha::engine::{self, Settings},
+    ha::{
+        engine::{self, Engine, Forced},
+        heartbeat::Heartbeat,
+    },
 };
 
 /// What is known of the peer.
@@ -16,73 +19,157 @@ pub(super) fn of(
     witnesses: &[HostAddress],
     now: Instant,
 ) -> PeerStatus {
-    let peer = core.engine.peer();
+    let said = || core.engines.iter().filter_map(|engine| engine.peer().said.as_ref());
+    // What it says of one group, where it says the same of all.
+    let first = said().next();
+    let same = |name: fn(&Heartbeat) -> Option<&'static str>| {
+        let first = name(first?)?;
+        Some(if said().all(|other| name(other) == Some(first)) { first } else { "mixed" }.to_owned())
+    };
     PeerStatus {
-        name: peer.said.as_ref().map(|heartbeat| heartbeat.name.clone()),
-        role: peer.said.as_ref().map(|heartbeat| heartbeat.role.name().to_owned()),
-        alive: peer.alive(),
-        fault: peer.said.as_ref().is_some_and(|heartbeat| heartbeat.fault),
-        priority: peer.said.as_ref().map(|heartbeat| heartbeat.priority),
-        paths: paths.iter().zip(&peer.paths).map(|(config, seen)| path(config, seen, now)).collect(),
+        name: first.map(|heartbeat| heartbeat.name.clone()),
+        role: same(|heartbeat| Some(heartbeat.role.name())),
+        alive: core.hears_peer(),
+        fault: said().any(|heartbeat| heartbeat.fault),
+        forced: same(|heartbeat| heartbeat.forced.map(Forced::name)),
+        priority: first.map(|heartbeat| heartbeat.priority),
+        paths: paths.iter().zip(0..).map(|(config, number)| path(config, seen(core, number), now)).collect(),
         witnesses: witnesses.iter().map(|one| witness(core, one, now)).collect(),
         ignored: core.ignored.iter().map(|(cause, count)| (cause.name().to_owned(), *count)).collect(),
-        transitions: core.engine.transitions().map(|seen| transition(seen, now)).collect(),
+        transitions: transitions(core, now),
+    }
+}
+
+/// Every group; none where there is but the one without a name.
+pub(super) fn groups(core: &Core, now: Instant) -> Vec<GroupStatus> {
+    let named = core.engines.iter().filter(|engine| !engine.settings().group.is_empty());
+    named.map(|engine| group(engine, now)).collect()
+}
+
+fn group(engine: &Engine, now: Instant) -> GroupStatus {
+    let said = engine.peer().said.as_ref().filter(|_| engine.peer().alive());
+    GroupStatus {
+        name: engine.settings().group.clone(),
+        role: engine.role().name().to_owned(),
+        reason: engine.explanation(),
+        since_secs: now.saturating_duration_since(engine.since()).as_secs(),
+        priority: engine.priority(),
+        maintenance: engine.maintenance().cloned(),
+        peer_role: said.map(|said| said.role.name().to_owned()),
+        peer_priority: said.map(|said| said.priority),
+        peer_forced: said.and_then(|said| said.forced).map(|role| role.name().to_owned()),
     }
 }
 
 /// What is not as it should be between the two routers.
 pub(super) fn warnings(core: &Core, paths: &[HeartbeatPath], now: Instant) -> Vec<String> {
-    let Settings { witness, dead_after, .. } = core.engine.settings();
-    let answers = core.witnessed.values().any(|asked| now.saturating_duration_since(*asked) < *dead_after);
+    let settings = core.engines.first().map(Engine::settings);
+    let (asks, dead_after) = settings.map_or((false, Duration::ZERO), |all| (all.witness, all.dead_after));
+    let answers = core.witnessed.values().any(|asked| now.saturating_duration_since(*asked) < dead_after);
     let alone =
-        (*witness && !answers).then_some("no witness answers: without the peer, this router is not active");
-    alone.map(str::to_owned).into_iter().chain(warnings_of_pair(core, paths)).collect()
+        (asks && !answers).then_some("no witness answers: without the peer, this router is not active");
+    let held = core.engines.iter().filter_map(held);
+    alone.map(str::to_owned).into_iter().chain(held).chain(warnings_of_pair(core, paths)).collect()
 }
 
 fn warnings_of_pair(core: &Core, paths: &[HeartbeatPath]) -> Vec<String> {
-    let engine = &core.engine;
-    let Some(said) = engine.peer().said.as_ref().filter(|_| engine.peer().alive()) else {
-        let lost = engine.settings().paths > 0;
+    if !core.hears_peer() {
+        let lost = !paths.is_empty();
         return lost.then(|| "the peer is not heard on any heartbeat path".to_owned()).into_iter().collect();
-    };
-    let silent = paths.iter().zip(&engine.peer().paths).filter(|(_, seen)| !seen.alive);
+    }
+    let silent =
+        paths.iter().zip(0..).filter(|(_, number)| !seen(core, *number).is_some_and(|seen| seen.alive));
     let mut warnings: Vec<_> = silent
         .map(|(path, _)| format!("heartbeat path {} to {} is silent", path.local, path.remote))
         .collect();
-    if said.priority == engine.settings().priority && !said.weak {
-        warnings.push(format!("both routers have the priority {}", said.priority));
-    }
-    if said.config_hash != engine.settings().config_hash {
+    warnings.extend(core.engines.iter().filter_map(warning_of_group));
+    let said = || core.engines.iter().filter_map(|engine| Some((engine, engine.peer().said.as_ref()?)));
+    if let Some((_, said)) = said().find(|(engine, said)| said.config_hash != engine.settings().config_hash) {
         warnings.push(format!("the configuration differs from that of {}", said.name));
     }
-    if keys::differ(core) {
+    if let Some((_, said)) = said().next().filter(|_| keys::differ(core)) {
         warnings.push(format!("{} signs its heartbeats with another key than this router", said.name));
     }
     warnings
 }
 
+/// What is wrong with one group of a peer that is heard.
+fn warning_of_group(engine: &Engine) -> Option<String> {
+    let name = of_group(engine);
+    let Some(said) = engine.peer().said.as_ref().filter(|_| engine.peer().alive()) else {
+        return Some(format!(
+            "the peer says nothing{name}: both routers must have the same [[group]] sections"
+        ));
+    };
+    let equal = said.priority == engine.settings().priority && !said.weak;
+    equal.then(|| format!("both routers have the priority {}{name}", said.priority))
+}
+
+/// What the operator may have forgotten.
+fn held(engine: &Engine) -> Option<String> {
+    let maintenance = engine.maintenance()?;
+    let peer = engine.peer();
+    let peer_too = peer.said.as_ref().is_some_and(|said| said.forced == Some(Forced::Standby));
+    let nobody = match maintenance.role {
+        Forced::Standby if engine.role().forwards() => "",
+        Forced::Standby if !peer.alive() => ", and the peer is not heard: NO ROUTER IS ACTIVE",
+        Forced::Standby if peer_too => ", and so is the peer: NO ROUTER IS ACTIVE",
+        Forced::Standby | Forced::Active => "",
+    };
+    let (held, name) = (maintenance.words(), of_group(engine));
+    Some(format!("this router is {held}{nobody}{name} (`lbctl maintenance off` releases it)"))
+}
+
+/// The rest of a sentence: which group it is about, if that has a name.
+fn of_group(engine: &Engine) -> String {
+    match engine.settings().group.as_str() {
+        "" => String::new(),
+        name => format!(" for the group {name}"),
+    }
+}
+
 fn witness(core: &Core, address: &HostAddress, now: Instant) -> WitnessStatus {
     let ago = core.witnessed.get(address).map(|asked| now.saturating_duration_since(*asked));
+    let dead_after = core.engines.first().map_or(Duration::ZERO, |engine| engine.settings().dead_after);
     WitnessStatus {
         address: address.to_string(),
-        answers: ago.is_some_and(|ago| ago < core.engine.settings().dead_after),
+        answers: ago.is_some_and(|ago| ago < dead_after),
         silent_ms: ago.map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)),
     }
 }
 
-fn path(config: &HeartbeatPath, seen: &engine::Path, now: Instant) -> PathStatus {
-    let silent = seen.heard.map(|heard| now.saturating_duration_since(heard).as_millis());
+/// What is known of a path: heartbeats of all groups take it.
+fn seen(core: &Core, path: usize) -> Option<&engine::Path> {
+    let all = core.engines.iter().filter_map(|engine| engine.peer().paths.get(path));
+    all.max_by_key(|seen| (seen.alive, seen.heard))
+}
+
+fn path(config: &HeartbeatPath, seen: Option<&engine::Path>, now: Instant) -> PathStatus {
+    let heard = seen.and_then(|seen| seen.heard);
+    let silent = heard.map(|heard| now.saturating_duration_since(heard).as_millis());
     PathStatus {
         local: config.local.to_string(),
         remote: config.remote.to_string(),
-        alive: seen.alive,
+        alive: seen.is_some_and(|seen| seen.alive),
         silent_ms: silent.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
     }
 }
 
-fn transition(seen: &engine::Transition, now: Instant) -> Transition {
+/// Changes of role of all groups, newest first.
+fn transitions(core: &Core, now: Instant) -> Vec<Transition> {
+    let of_engine = |engine: &'_ Engine| {
+        let name = engine.settings().group.clone();
+        engine.transitions().map(move |seen| (seen.at, transition(seen, &name, now))).collect::<Vec<_>>()
+    };
+    let mut all: Vec<_> = core.engines.iter().flat_map(of_engine).collect();
+    all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    all.into_iter().map(|(_, transition)| transition).collect()
+}
+
+fn transition(seen: &engine::Transition, group: &str, now: Instant) -> Transition {
     Transition {
         ago_secs: now.saturating_duration_since(seen.at).as_secs(),
+        group: (!group.is_empty()).then(|| group.to_owned()),
         from: seen.from.name().to_owned(),
         to: seen.to.name().to_owned(),
         reason: seen.reason.clone(),

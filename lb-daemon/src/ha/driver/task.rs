@@ -7,14 +7,15 @@ use tokio::{sync::watch, time::sleep_until};
 
 use super::{Core, Gate, PathSocket, RoleState, Shared, now, socket::Arrival, state_of};
 use crate::ha::{
-    engine::Notice,
+    engine::{Engine, Maintenance, Notice},
     heartbeat::{Heartbeat, Ignored},
 };
 
 /// Where the task publishes what others must know.
 pub(super) struct Outputs {
-    pub(super) role: watch::Sender<RoleState>,
+    pub(super) roles: watch::Sender<Vec<RoleState>>,
     pub(super) reannounce: watch::Sender<u64>,
+    pub(super) maintenance: watch::Sender<Vec<Option<Maintenance>>>,
 }
 
 /// Runs until the engine has finished.
@@ -27,10 +28,11 @@ pub(super) async fn run(shared: Arc<Shared>, mut sockets: Vec<PathSocket>, mut g
             .zip(codec.iter().cycle())
             .map(|(socket, codec)| socket.receive(codec))
             .collect();
-        let Turn { heartbeat, ignored, notices, state, deadline, finished } =
+        let Turn { heartbeats, ignored, notices, states, maintenance, deadline, finished } =
             turn(&mut shared.lock(), arrived, &mut gate);
-        if let (Some(heartbeat), Some(codec)) = (heartbeat, codec) {
-            let datagram = codec.encode(&heartbeat);
+        for datagram in
+            codec.iter().flat_map(|codec| heartbeats.iter().map(|heartbeat| codec.encode(heartbeat)))
+        {
             sockets.iter_mut().for_each(|socket| socket.send(&datagram));
         }
         for (path, ignored, total) in ignored {
@@ -39,10 +41,12 @@ pub(super) async fn run(shared: Arc<Shared>, mut sockets: Vec<PathSocket>, mut g
             }
         }
         // Only now, without the lock: a reader of these channels may be waiting for it.
-        if notices.contains(&Notice::AskWitness) {
+        if notices.iter().any(|(_, notice)| *notice == Notice::AskWitness) {
             shared.ask.notify_waiters();
         }
-        publish(&notices, state, &sockets, &outputs);
+        publish(&notices, &sockets, &outputs);
+        tell_change(&outputs.roles, states);
+        tell_change(&outputs.maintenance, maintenance);
         if finished {
             return;
         }
@@ -57,16 +61,19 @@ pub(super) async fn run(shared: Arc<Shared>, mut sockets: Vec<PathSocket>, mut g
 
 /// What comes of one turn.
 struct Turn {
-    heartbeat: Option<Heartbeat>,
+    /// Of each group that has one due.
+    heartbeats: Vec<Heartbeat>,
     /// What the log is to hear of: path, cause, and how many there have been.
     ignored: Vec<(usize, Ignored, u64)>,
-    notices: Vec<Notice>,
-    state: RoleState,
+    /// With the number of their group.
+    notices: Vec<(usize, Notice)>,
+    states: Vec<RoleState>,
+    maintenance: Vec<Option<Maintenance>>,
     deadline: Option<Instant>,
     finished: bool,
 }
 
-/// One turn of the engine: arrivals first, then time.
+/// One turn of the engines: arrivals first, then time.
 fn turn(core: &mut Core, arrived: Vec<Vec<Arrival>>, gate: &mut Gate) -> Turn {
     let now = now();
     let mut told = Vec::new();
@@ -74,7 +81,8 @@ fn turn(core: &mut Core, arrived: Vec<Vec<Arrival>>, gate: &mut Gate) -> Turn {
         arrived.into_iter().enumerate().flat_map(|(path, all)| all.into_iter().map(move |r| (path, r)))
     {
         let result = result.and_then(|(heartbeat, keys)| {
-            core.engine.handle_heartbeat(path, &heartbeat, now)?;
+            let group = core.engines.iter_mut().find(|engine| engine.settings().group == heartbeat.group);
+            group.ok_or(Ignored::UnknownGroup)?.handle_heartbeat(path, &heartbeat, now)?;
             Ok(keys)
         });
         match result {
@@ -82,31 +90,59 @@ fn turn(core: &mut Core, arrived: Vec<Vec<Arrival>>, gate: &mut Gate) -> Turn {
             Err(ignored) => told.extend(count(core, ignored).map(|total| (path, ignored, total))),
         }
     }
-    core.engine.handle_timeout(now);
-    // The peer would take this router for dead after all of it.
-    let patience = core.engine.settings().dead_after / 2;
-    let silent_until = gate.silent_until(core.engine.role(), now, patience);
-    Turn {
-        heartbeat: if silent_until.is_none() { core.engine.poll_transmit(now) } else { None },
+    let mut all = Turn {
+        heartbeats: Vec::new(),
         ignored: told,
-        notices: std::iter::from_fn(|| core.engine.poll_notice()).collect(),
-        state: state_of(&core.engine),
+        notices: Vec::new(),
+        states: Vec::new(),
+        maintenance: Vec::new(),
+        deadline: None,
+        finished: true,
+    };
+    for (group, engine) in core.engines.iter_mut().enumerate() {
+        all.add(group, engine, gate, now);
+    }
+    all
+}
+
+impl Turn {
+    /// One turn of a group's engine.
+    fn add(&mut self, group: usize, engine: &mut Engine, gate: &mut Gate, now: Instant) {
+        engine.handle_timeout(now);
+        let (role, interval) = (engine.role(), engine.settings().interval);
+        // The peer would take this router for dead after all of it.
+        let patience = engine.settings().dead_after / 2;
+        let silent_until = gate.silent_until(group, role, now, patience);
+        if silent_until.is_none() {
+            self.heartbeats.extend(engine.poll_transmit(now));
+        }
+        self.notices.extend(std::iter::from_fn(|| engine.poll_notice()).map(|notice| (group, notice)));
+        self.states.push(state_of(engine));
+        self.maintenance.push(engine.maintenance().cloned());
         // In between, it is called as often as if it spoke: it has not been absent.
-        deadline: match silent_until {
-            Some(until) => Some(until.min(now + core.engine.settings().interval)),
-            None => core.engine.next_deadline(),
-        },
-        finished: core.engine.is_finished(),
+        let deadline = match silent_until {
+            Some(until) => Some(until.min(now + interval)),
+            None => engine.next_deadline(),
+        };
+        self.deadline = self.deadline.into_iter().chain(deadline).min();
+        self.finished &= engine.is_finished();
     }
 }
 
-fn publish(notices: &[Notice], state: RoleState, sockets: &[PathSocket], outputs: &Outputs) {
-    for notice in notices {
-        tell(notice, sockets, outputs);
+fn publish(notices: &[(usize, Notice)], sockets: &[PathSocket], outputs: &Outputs) {
+    for (group, notice) in notices {
+        // All groups share the paths.
+        if *group == 0 || !matches!(notice, Notice::PathUp(_) | Notice::PathDown(_)) {
+            tell(notice, sockets, outputs);
+        }
     }
-    outputs.role.send_if_modified(|published| {
-        let changed = *published != state;
-        *published = state;
+}
+
+/// Publishes `value` where it is another one.
+fn tell_change<T: PartialEq>(channel: &watch::Sender<T>, value: T) {
+    channel.send_if_modified(|published| {
+        let changed = *published != value;
+        *published = value;
         changed
     });
 }
@@ -126,6 +162,11 @@ fn tell(notice: &Notice, sockets: &[PathSocket], outputs: &Outputs) {
             tracing::debug!(from = %transition.from, to = %transition.to, "role decided: {}", transition.reason);
         }
         Notice::AskWitness => tracing::debug!("the peer is silent; the witnesses are asked"),
+        Notice::Released => {
+            tracing::warn!(
+                "the peer is held active too, and comes first: this router is released from `lbctl maintenance`"
+            );
+        }
         Notice::Reannounce => {
             tracing::info!("the peer may have answered for the addresses; they are announced again");
             outputs.reannounce.send_modify(|count| *count += 1);

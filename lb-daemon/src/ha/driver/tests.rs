@@ -1,5 +1,6 @@
 //! Real sockets, on the loopback of a network namespace of each test's own.
 
+mod groups;
 mod paths;
 mod witness;
 
@@ -11,7 +12,7 @@ use std::{
 use super::*;
 use crate::{
     config::{ConnectionSync, Failback, HeartbeatPath, Key, Keys, Peer},
-    ha::heartbeat::Heartbeat,
+    ha::{engine::Condition, heartbeat::Heartbeat},
     namespace::{in_namespace, run},
 };
 
@@ -27,11 +28,14 @@ const LONG: Duration = Duration::from_secs(60);
 fn a_router_without_a_peer_is_active_at_once() {
     run(async {
         let mut handle = start("alpha".to_owned(), None, 0, false).unwrap();
-        assert_eq!(handle.role.borrow().role, Role::Active);
-        assert_eq!(handle.failover(), Err("no peer is configured".to_owned()));
+        assert_eq!(handle.roles.borrow()[0].role, Role::Active);
+        assert_eq!(handle.failover(None), Err("no peer is configured".to_owned()));
         assert_eq!(handle.warnings(), Vec::<String>::new());
-        assert_eq!(handle.update(None, 1), Ok(()));
-        assert_eq!(handle.update(Some(peer(ALPHA, BETA, 1)), 1), Err(NeedsRestart(vec!["peer"])));
+        assert_eq!(handle.update(None, &BTreeMap::new(), 1), Ok(()));
+        assert_eq!(
+            handle.update(Some(peer(ALPHA, BETA, 1)), &BTreeMap::new(), 1),
+            Err(NeedsRestart(vec!["peer"]))
+        );
         handle.shutdown().await;
     });
 }
@@ -41,7 +45,7 @@ fn two_routers_share_one_role_and_pass_it_on() {
     in_namespace(async {
         let mut alpha = start("alpha".to_owned(), Some(peer(ALPHA, BETA, 200)), 7, false).unwrap();
         becomes(&mut alpha, Role::Active).await;
-        assert_eq!(alpha.role.borrow().reason, "peer silent for 1s");
+        assert_eq!(alpha.roles.borrow()[0].reason, "peer silent for 1s");
         assert_eq!(alpha.warnings(), ["the peer is not heard on any heartbeat path"]);
 
         let mut beta = start("beta".to_owned(), Some(peer(BETA, ALPHA, 100)), 8, false).unwrap();
@@ -52,7 +56,7 @@ fn two_routers_share_one_role_and_pass_it_on() {
         assert!(status.paths[0].alive);
         assert_eq!(status.transitions[0].reason, "peer is active");
         assert_eq!(beta.warnings(), ["the configuration differs from that of alpha"]);
-        assert_eq!(beta.failover(), Err("this router is standby: there is no role to give".to_owned()));
+        assert_eq!(beta.failover(None), Err("this router is standby: there is no role to give".to_owned()));
 
         // Alpha has heard beta when it says so; beta takes the role, and keeps it.
         tokio::time::timeout(LONG, async {
@@ -62,15 +66,15 @@ fn two_routers_share_one_role_and_pass_it_on() {
         })
         .await
         .unwrap();
-        assert_eq!(alpha.failover(), Ok("handing the active role to beta".to_owned()));
+        assert_eq!(alpha.failover(None), Ok("handing the active role to beta".to_owned()));
         becomes(&mut beta, Role::Active).await;
         becomes(&mut alpha, Role::Standby).await;
-        assert_eq!(alpha.role.borrow().reason, "peer has taken over");
+        assert_eq!(alpha.roles.borrow()[0].reason, "peer has taken over");
 
-        let role = alpha.role.clone();
+        let roles = alpha.roles.clone();
         tokio::time::timeout(LONG, beta.shutdown()).await.unwrap();
         becomes(&mut alpha, Role::Active).await;
-        assert_eq!(role.borrow().reason, "peer gave up the role");
+        assert_eq!(roles.borrow()[0].reason, "peer gave up the role");
     });
 }
 
@@ -82,11 +86,11 @@ fn a_router_with_a_fault_gives_its_role_to_a_peer_without() {
         let mut beta = start("beta".to_owned(), Some(peer(BETA, ALPHA, 100)), 7, false).unwrap();
         becomes(&mut beta, Role::Standby).await;
         hear_each_other([&alpha, &beta]).await;
-        alpha.set_condition(Condition { faults: vec!["uplink".to_owned()], ..Condition::default() });
+        alpha.set_conditions(|_| Condition { faults: vec!["uplink".to_owned()], ..Condition::default() });
         becomes(&mut beta, Role::Active).await;
-        assert_eq!(beta.role.borrow().reason, "peer gave up the role, for it has a fault");
+        assert_eq!(beta.roles.borrow()[0].reason, "peer gave up the role, for it has a fault");
         becomes(&mut alpha, Role::Standby).await;
-        assert_eq!(alpha.explanation(), "peer has taken over; this router has a fault: uplink");
+        assert_eq!(alpha.explanation(0), "peer has taken over; this router has a fault: uplink");
         assert!(beta.status().fault && !alpha.status().fault);
     });
 }
@@ -106,7 +110,7 @@ fn a_frozen_router_learns_what_happened_before_it_acts() {
                 becomes(&mut beta, Role::Active).await;
                 to_alpha.send(()).unwrap();
                 // As long as alpha lives, its role is beta's.
-                let yielded = beta.role.wait_for(|state| state.role != Role::Active);
+                let yielded = beta.roles.wait_for(|states| states[0].role != Role::Active);
                 assert!(tokio::time::timeout(Duration::from_secs(1), yielded).await.is_err());
             });
         });
@@ -121,7 +125,7 @@ fn a_frozen_router_learns_what_happened_before_it_acts() {
         from_beta.recv().unwrap();
         from_beta.recv().unwrap();
         becomes(&mut alpha, Role::Standby).await;
-        assert_eq!(alpha.role.borrow().reason, "peer took over while this router was frozen");
+        assert_eq!(alpha.roles.borrow()[0].reason, "peer took over while this router was frozen");
         while !thread.is_finished() {
             pause().await;
         }
@@ -177,10 +181,10 @@ fn a_reload_changes_the_timing_and_names_what_it_cannot_change() {
         let mut handle = start("alpha".to_owned(), Some(peer(ALPHA, BETA, 1)), 0, false).unwrap();
         let slow = Duration::from_secs(3600);
         let slower = Peer { interval: slow, dead_after: slow * 3, ..peer(ALPHA, BETA, 2) };
-        assert_eq!(handle.update(Some(slower.clone()), 0), Ok(()));
-        assert_eq!(handle.shared.lock().engine.settings().dead_after, slow * 3);
+        assert_eq!(handle.update(Some(slower.clone()), &BTreeMap::new(), 0), Ok(()));
+        assert_eq!(handle.shared.lock().engines[0].settings().dead_after, slow * 3);
         let elsewhere = Peer { port: 540, ..peer(ALPHA, [127, 0, 0, 9], 2) };
-        let refused = handle.update(Some(elsewhere), 0).unwrap_err();
+        let refused = handle.update(Some(elsewhere), &BTreeMap::new(), 0).unwrap_err();
         assert_eq!(refused.to_string(), "changed, but in force only after a restart: peer.paths, peer.port");
         becomes(&mut handle, Role::Active).await;
     });
@@ -197,7 +201,7 @@ fn a_key_takes_the_place_of_another_while_every_heartbeat_is_believed() {
             for (handle, peer) in [(&alpha, peer(ALPHA, BETA, 200)), (&beta, peer(BETA, ALPHA, 100))] {
                 let peer = Peer { keys: keys.clone(), ..peer };
                 assert_eq!(handle.accept_keys(&peer), Ok(()));
-                assert_eq!(handle.update(Some(peer), 7), Ok(()));
+                assert_eq!(handle.update(Some(peer), &BTreeMap::new(), 7), Ok(()));
                 hear_each_other([&alpha, &beta]).await;
             }
         }
@@ -221,13 +225,13 @@ fn a_change_of_keys_that_would_cut_the_pair_apart_is_refused() {
         let early = refusal(keys_of(NEW, &[OLD])).unwrap_err();
         assert!(early.starts_with("the peer does not accept the first of the new keys yet"), "{early}");
         let accepts_both = Peer { keys: keys_of(OLD, &[NEW]), ..peer(BETA, ALPHA, 100) };
-        beta.update(Some(accepts_both), 7).unwrap();
+        beta.update(Some(accepts_both), &BTreeMap::new(), 7).unwrap();
         hear_each_other([&alpha, &beta]).await;
         assert_eq!(refusal(keys_of(NEW, &[OLD])), Ok(()));
         let early = refusal(keys_of(NEW, &[])).unwrap_err();
         assert!(early.starts_with("the peer still signs with a key that would be removed"), "{early}");
         let swapped = Peer { keys: keys_of(NEW, &[OLD]), ..peer(ALPHA, BETA, 200) };
-        alpha.update(Some(swapped), 7).unwrap();
+        alpha.update(Some(swapped), &BTreeMap::new(), 7).unwrap();
         assert_eq!(alpha.warnings(), ["beta signs its heartbeats with another key than this router"]);
     });
 }
@@ -249,9 +253,9 @@ fn the_peer_hears_of_a_role_when_the_data_plane_has_it() {
         let slow = Peer { interval: LONG, dead_after: Duration::from_secs(1), ..peer(ALPHA, BETA, 200) };
         let alpha = start("alpha".to_owned(), Some(slow.clone()), 7, false).unwrap();
         tokio::time::timeout(LONG, async {
-            while alpha.role.borrow().role != Role::Active {
+            while alpha.roles.borrow()[0].role != Role::Active {
                 // Something must happen within half of `dead_after`, or it takes itself for frozen.
-                alpha.update(Some(slow.clone()), 7).unwrap();
+                alpha.update(Some(slow.clone()), &BTreeMap::new(), 7).unwrap();
                 pause().await;
             }
         })
@@ -259,7 +263,7 @@ fn the_peer_hears_of_a_role_when_the_data_plane_has_it() {
         .unwrap();
         pause().await;
         assert_eq!(heard(), Some(Role::Starting));
-        alpha.applied(Role::Active);
+        alpha.applied(0, Role::Active);
         let told = async {
             while heard() != Some(Role::Active) {
                 pause().await;
@@ -305,7 +309,7 @@ fn keys_of(signing: &[u8], others: &[&[u8]]) -> Keys {
 /// Waits until each router has heard what the other has sent from now on.
 async fn hear_each_other(handles: [&Handle; 2]) {
     let heard = |handle: &Handle| {
-        handle.shared.lock().engine.peer().said.as_ref().map_or(0, |heartbeat| heartbeat.sequence)
+        handle.shared.lock().engines[0].peer().said.as_ref().map_or(0, |heartbeat| heartbeat.sequence)
     };
     for handle in handles {
         // One heartbeat may be on its way.
@@ -327,6 +331,7 @@ fn goodbye() -> Heartbeat {
         resumes: false,
         fault: false,
         weak: false,
+        forced: None,
         priority: 255,
         cause: 13,
         incarnation: 5,
@@ -334,14 +339,15 @@ fn goodbye() -> Heartbeat {
         config_hash: 7,
         echo: None,
         name: "beta".to_owned(),
+        group: String::new(),
     }
 }
 
 /// Waits for a role, and follows it as the director does.
 async fn becomes(handle: &mut Handle, role: Role) {
-    let wait = handle.role.wait_for(|state| state.role == role);
+    let wait = handle.roles.wait_for(|states| states[0].role == role);
     tokio::time::timeout(LONG, wait).await.expect("the role is taken in time").expect("the heartbeat runs");
-    handle.applied.send_replace(role);
+    handle.applied(0, role);
 }
 
 async fn pause() {
@@ -350,5 +356,7 @@ async fn pause() {
 
 /// Binds and starts in one.
 fn start(name: String, peer: Option<Peer>, config_hash: u64, resume: bool) -> Result<Handle, Error> {
-    bind(peer)?.start(name, config_hash, resume)
+    let priority = peer.as_ref().map_or(1, |peer| peer.priority);
+    let group = Group { name: String::new(), priority, resume, maintenance: None };
+    bind(peer)?.start(name, config_hash, vec![group])
 }

@@ -104,7 +104,7 @@ async fn ask(shared: Arc<Shared>, witness: HostAddress, every: Duration, timeout
 fn take(shared: &Shared, witness: &HostAddress, asked: Instant) {
     let mut core = shared.lock();
     core.witnessed.insert(witness.clone(), asked);
-    core.engine.handle_witness(asked, now());
+    core.engines.iter_mut().for_each(|engine| engine.handle_witness(asked, now()));
     drop(core);
     shared.changed.notify_one();
 }

@@ -44,6 +44,10 @@ pub enum Cause {
     PeerUnfit = 17,
     /// Neither the peer nor a witness is heard.
     Isolated = 18,
+    /// The operator holds this router standby.
+    Held = 19,
+    /// The operator holds the peer active.
+    PeerHeld = 20,
 }
 
 impl Cause {
@@ -75,6 +79,8 @@ impl Cause {
             Self::NotRelieved => "peer did not take over in time",
             Self::Unfit => "this router has a fault, and the peer has none",
             Self::Isolated => "neither the peer nor a witness answers: this router may be cut off",
+            Self::Held => "the operator holds this router standby",
+            Self::PeerHeld => "the operator holds the peer active",
             Self::PeerUnfit => "peer gave up the role, for it has a fault",
         };
         text.to_owned()
@@ -93,7 +99,13 @@ mod tests {
 
     #[test]
     fn codes_of_the_wire_stay() {
-        let codes = [(Cause::Started, 0), (Cause::PeerSilent, 2), (Cause::Stop, 13), (Cause::Isolated, 18)];
+        let codes = [
+            (Cause::Started, 0),
+            (Cause::PeerSilent, 2),
+            (Cause::Stop, 13),
+            (Cause::Isolated, 18),
+            (Cause::PeerHeld, 20),
+        ];
         assert!(codes.iter().all(|(cause, code)| cause.code() == *code));
     }
 }

@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Condition, Engine, Event, Settings, State};
-use crate::ha::Role;
+use super::{Condition, Engine, Event, Forced, Settings, State};
 
 /// Why a router does not give its role away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +13,12 @@ pub enum Refusal {
     /// Nobody would take the role.
     #[error("the peer is not alive: it would leave nobody active")]
     PeerDead,
+    /// The peer would not take it.
+    #[error("the peer is held standby by its operator: it would leave nobody active")]
+    PeerHeldStandby,
+    /// The operator holds it here.
+    #[error("this router is held active: `lbctl maintenance off` releases it")]
+    HeldActive,
     /// The role would come straight back.
     #[error("the peer has a fault, and this router has none: the role would come straight back")]
     PeerUnfit,
@@ -39,7 +44,9 @@ impl Engine {
         self.wake(now);
         match self.state {
             State::Active if self.alone() => Err(Refusal::NoPeer),
+            State::Active if self.forced() == Some(Forced::Active) => Err(Refusal::HeldActive),
             State::Active if !self.peer.alive() => Err(Refusal::PeerDead),
+            State::Active if self.is_peer_kept_standby() => Err(Refusal::PeerHeldStandby),
             State::Active if self.is_fitter_than_peer() => Err(Refusal::PeerUnfit),
             State::Active => {
                 self.apply(Event::Failover, now);
@@ -57,7 +64,8 @@ impl Engine {
     pub fn shutdown(&mut self, now: Instant) {
         self.wake(now);
         let forwards = self.role().forwards() || self.resumes;
-        self.apply(Event::Stop { relief: forwards && self.peer.alive() }, now);
+        let relief = forwards && self.peer.alive() && !self.is_peer_kept_standby();
+        self.apply(Event::Stop { relief }, now);
     }
 
     /// Takes in what speaks against this router from now on. The peer hears of a change at once, and gets the role where it
@@ -71,10 +79,7 @@ impl Engine {
         if !self.alone() && !self.timers.listens(now) {
             self.timers.send_now(now);
         }
-        let said = self.peer.said.as_ref().filter(|said| self.peer.alive() && said.role == Role::Standby);
-        if said.is_some_and(|said| self.is_unfit_beside(said, now)) {
-            self.apply(Event::Unfit, now);
-        }
+        self.leave_if_misplaced(now);
     }
 
     /// Puts other settings in force. The incarnation and the number of paths stay.

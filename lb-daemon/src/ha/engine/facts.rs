@@ -6,21 +6,22 @@ use std::{
 };
 
 use super::{
-    Cause, Engine,
-    transition::{Election, Rival, State},
+    Cause, Engine, Forced,
+    transition::{Election, Event, Rival, State},
 };
 use crate::{
     config::Failback,
     ha::{Role, heartbeat::Heartbeat},
 };
 
-/// The order of routers: one without a fault first, then the priority, then the incarnation, the lower one first, so that no
-/// two are ever equal.
-pub(super) type Rank = (bool, u8, Reverse<u64>);
+/// The order of routers: what the operator holds them in first, then one without a fault, then the priority, then the
+/// incarnation, the lower one first, so that no two are ever equal.
+pub(super) type Rank = (u8, bool, u8, Reverse<u64>);
 
 /// The rank of the router that sent `heartbeat`.
 pub(super) const fn rank_of(heartbeat: &Heartbeat) -> Rank {
-    (!heartbeat.fault, heartbeat.priority, Reverse(heartbeat.incarnation))
+    let forced = Forced::rank(heartbeat.forced);
+    (forced, !heartbeat.fault, heartbeat.priority, Reverse(heartbeat.incarnation))
 }
 
 impl Engine {
@@ -44,7 +45,7 @@ impl Engine {
         let both_for_long = self.peer.passive_from.is_some_and(|from| {
             now.saturating_duration_since(from.max(self.since)) >= self.settings.election_after()
         });
-        if (self.resumes, self.rank()) < (resumes, rank_of(heartbeat)) {
+        if self.is_kept_standby() || (self.resumes, self.rank()) < (resumes, rank_of(heartbeat)) {
             Election::Lost
         } else if self.resumes && !resumes {
             Election::Resumed
@@ -57,11 +58,13 @@ impl Engine {
 
     /// The rank of this router.
     pub(super) fn rank(&self) -> Rank {
-        (!self.condition.has_fault(), self.priority(), Reverse(self.settings.incarnation))
+        let forced = Forced::rank(self.forced());
+        (forced, !self.condition.has_fault(), self.priority(), Reverse(self.settings.incarnation))
     }
 
     /// The priority now.
-    pub(super) fn priority(&self) -> u8 {
+    #[must_use]
+    pub fn priority(&self) -> u8 {
         self.condition.lower(self.settings.priority)
     }
 
@@ -70,11 +73,35 @@ impl Engine {
         self.priority() < self.settings.priority
     }
 
-    /// Whether this router, if active, must give the role to the peer that sent `heartbeat`, standby. One that does not hear
-    /// this router would not take it, and it would be offered for ever.
-    pub(super) fn is_unfit_beside(&self, heartbeat: &Heartbeat, now: Instant) -> bool {
-        let better = self.condition.has_fault() && !heartbeat.fault;
-        self.state == State::Active && better && self.peer.hears_us(now, self.settings.echo_within())
+    /// What it means for this router that the peer, standby, has sent `heartbeat`.
+    pub(super) fn beside_standby(&self, heartbeat: &Heartbeat, now: Instant) -> Event {
+        if let Some(misplaced) = self.misplaced_beside(heartbeat, now) {
+            misplaced
+        } else if heartbeat.wants_role && rank_of(heartbeat) > self.rank() {
+            Event::PeerAsks { forced: heartbeat.forced == Some(Forced::Active) }
+        } else {
+            Event::PeerPassive(self.election(heartbeat, now))
+        }
+    }
+
+    /// Why this router, if active, must give the role to the peer that sent `heartbeat`, standby; `None`: it need not. A peer
+    /// that does not hear this router would not take it, nor one that is held standby, and it would be offered for ever.
+    pub(super) fn misplaced_beside(&self, heartbeat: &Heartbeat, now: Instant) -> Option<Event> {
+        let takes =
+            heartbeat.forced != Some(Forced::Standby) && self.peer.hears_us(now, self.settings.echo_within());
+        if self.state != State::Active || !takes {
+            return None;
+        }
+        match self.forced() {
+            Some(Forced::Standby) => Some(Event::Forced),
+            Some(Forced::Active) => None,
+            None => (self.condition.has_fault() && !heartbeat.fault).then_some(Event::Unfit),
+        }
+    }
+
+    /// Whether the peer would not take the role, whatever happens.
+    pub(super) fn is_peer_kept_standby(&self) -> bool {
+        self.peer.said.as_ref().is_some_and(|said| said.forced == Some(Forced::Standby))
     }
 
     /// Whether the peer has a fault, and this router has none.
@@ -92,7 +119,12 @@ impl Engine {
             Failback::Auto { delay } => self.in_sync && now.saturating_duration_since(active_from) >= delay,
             Failback::Manual => false,
         };
-        self.state == State::Standby && !self.held && (returns || said.weak)
+        let asks = match self.forced() {
+            Some(Forced::Active) => true,
+            Some(Forced::Standby) => false,
+            None => !self.held && (returns || said.weak),
+        };
+        self.state == State::Standby && asks
     }
 
     /// Time from this heartbeat to the next: faster while an answer of the peer decides something.

@@ -9,6 +9,8 @@ use crate::config::{self, Failback};
 pub struct Settings {
     /// Name of this router.
     pub name: String,
+    /// Name of the group that the role is of; empty where there is but one.
+    pub group: String,
     /// Random number of this life of the router; never 0, never used before.
     pub incarnation: u64,
     /// Hash of the configuration.
@@ -28,15 +30,22 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings for the configured `peer`.
+    /// Settings for the configured `peer`, of the group that has this name and, on this router, this priority.
     #[must_use]
-    pub fn new(name: String, peer: &config::Peer, config_hash: u64, incarnation: u64) -> Self {
+    pub fn new(
+        name: String,
+        peer: &config::Peer,
+        (group, priority): (String, u8),
+        config_hash: u64,
+        incarnation: u64,
+    ) -> Self {
         Self {
             name,
+            group,
             incarnation,
             config_hash,
             paths: peer.paths.len(),
-            priority: peer.priority,
+            priority,
             interval: peer.interval,
             dead_after: peer.dead_after,
             failback: peer.failback,
@@ -46,9 +55,10 @@ impl Settings {
 
     /// Settings of a router that stands alone.
     #[must_use]
-    pub const fn alone(name: String) -> Self {
+    pub const fn alone(name: String, group: String) -> Self {
         Self {
             name,
+            group,
             incarnation: 1,
             config_hash: 0,
             paths: 0,

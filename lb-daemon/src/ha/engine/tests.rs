@@ -10,7 +10,7 @@ const MS: Duration = Duration::from_millis(1);
 #[test]
 fn a_router_without_a_peer_is_active_at_once_and_silent() {
     let now = Instant::now();
-    let mut engine = Engine::new(Settings::alone("alpha".to_owned()), false, now);
+    let mut engine = Engine::new(Settings::alone("alpha".to_owned(), String::new()), false, now);
     assert_eq!((engine.role(), engine.reason()), (Role::Active, "no peer is configured".to_owned()));
     assert_eq!((engine.next_deadline(), engine.poll_transmit(now)), (None, None));
     assert_eq!(engine.failover(now), Err(Refusal::NoPeer));
@@ -194,6 +194,7 @@ const PEER: u64 = 2000;
 
 fn settings() -> Settings {
     Settings {
+        group: String::new(),
         name: "alpha".to_owned(),
         incarnation: OWN,
         config_hash: 7,
@@ -237,6 +238,7 @@ fn says(role: Role, sequence: u64) -> Heartbeat {
         resumes: false,
         fault: false,
         weak: false,
+        forced: None,
         priority: 100,
         cause: 0,
         incarnation: PEER,
@@ -244,5 +246,6 @@ fn says(role: Role, sequence: u64) -> Heartbeat {
         config_hash: 7,
         echo: Some(Echo { incarnation: OWN, sequence: 1 }),
         name: "beta".to_owned(),
+        group: String::new(),
     }
 }

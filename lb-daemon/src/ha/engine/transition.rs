@@ -69,9 +69,16 @@ pub(super) enum Event {
     /// The peer says it is standby or starting.
     PeerPassive(Election),
     /// The peer, standby and of the higher rank, wants the role.
-    PeerAsks,
+    PeerAsks {
+        /// Because its operator holds it active.
+        forced: bool,
+    },
     /// This active router has a fault, and the peer, standby, has none.
     Unfit,
+    /// The operator holds this active router standby, and the peer, standby, can take over.
+    Forced,
+    /// This router would become active now, and the operator holds it standby.
+    Held,
     /// Nothing was heard of the peer for `dead_after`; a witness was, where there are any.
     PeerSilent,
     /// Neither the peer nor a witness was heard for `dead_after`.
@@ -127,9 +134,8 @@ pub(super) enum Step {
 /// The whole table.
 pub(super) const fn step(state: State, event: Event) -> Step {
     use Election::{Lost, Open, Resumed, Won};
-    use Event::{
-        Failover, Isolated, Late, PeerActive, PeerAsks, PeerLeaving, PeerPassive, PeerSilent, Stop, Unfit,
-    };
+    use Event::{Failover, Forced, Held, Isolated, Late, PeerSilent, Stop, Unfit};
+    use Event::{PeerActive, PeerAsks, PeerLeaving, PeerPassive};
     use Rival::{Deaf, Stronger, Successor, Weaker};
     use State::{Active, HandingOver, Standby, Starting, Stopped, Stopping};
     use Step::{Go, Reannounce, Stay};
@@ -145,43 +151,45 @@ pub(super) const fn step(state: State, event: Event) -> Step {
         (Starting | Standby | Active, Isolated) => Go(Standby, Cause::Isolated),
         (Starting, Stop { relief: true }) => Go(Stopping, Cause::Stop),
         (Starting, Stop { relief: false }) => Go(Stopped, Cause::Stop),
-        (Starting, PeerPassive(Open) | PeerAsks | Unfit | Failover | Late) => Stay,
+        (Starting, Held) => Go(Standby, Cause::Held),
+        (Starting, PeerPassive(Open) | PeerAsks { .. } | Unfit | Forced | Failover | Late) => Stay,
 
         (Standby, Stop { relief: true | false }) => Go(Stopped, Cause::Stop),
         (Standby, PeerActive(Weaker | Stronger | Successor | Deaf)) => Stay,
-        (Standby, PeerPassive(Resumed | Lost | Open) | PeerAsks | Unfit | Failover | Late) => Stay,
+        (Standby, PeerPassive(Resumed | Lost | Open) | PeerAsks { .. } | Unfit | Forced | Held) => Stay,
+        (Standby, Failover | Late) => Stay,
 
         (Active, PeerActive(Weaker)) => Reannounce,
         (Active, PeerActive(Stronger)) => Go(Standby, Cause::Outranked),
         (Active, PeerActive(Successor)) => Go(Standby, Cause::Frozen),
         (Active, PeerActive(Deaf)) => Go(Standby, Cause::Unheard),
-        (Active, PeerAsks) => Go(HandingOver, Cause::Asked),
+        (Active, PeerAsks { forced: false }) => Go(HandingOver, Cause::Asked),
+        (Active, PeerAsks { forced: true }) => Go(HandingOver, Cause::PeerHeld),
+        (Active, Forced) => Go(HandingOver, Cause::Held),
         (Active, Unfit) => Go(HandingOver, Cause::Unfit),
         (Active, Failover) => Go(HandingOver, Cause::Operator),
         (Active | HandingOver, Stop { relief: true }) => Go(Stopping, Cause::Stop),
         (Active | HandingOver, Stop { relief: false }) => Go(Stopped, Cause::Stop),
         (Active, PeerLeaving { fault: false | true } | PeerPassive(Resumed | Won | Lost | Open)) => Stay,
-        (Active, PeerSilent | Late) => Stay,
+        (Active, PeerSilent | Late | Held) => Stay,
 
         (HandingOver, PeerActive(Weaker | Stronger | Successor | Deaf)) => Go(Standby, Cause::Relieved),
         (HandingOver, PeerSilent) => Go(Active, Cause::PeerSilent),
         (HandingOver, Late) => Go(Active, Cause::NotRelieved),
-        (HandingOver, PeerPassive(Resumed | Won | Lost | Open) | PeerAsks | Unfit | Failover | Isolated) => {
-            Stay
-        }
+        (HandingOver, PeerPassive(Resumed | Won | Lost | Open) | PeerAsks { .. }) => Stay,
+        (HandingOver, Unfit | Forced | Held | Failover | Isolated) => Stay,
 
         (Stopping, PeerActive(Weaker | Stronger | Successor | Deaf)) => Go(Stopped, Cause::Relieved),
         (Stopping, PeerSilent) => Go(Stopped, Cause::PeerSilent),
         (Stopping, Late) => Go(Stopped, Cause::NotRelieved),
         (Stopping, PeerLeaving { fault: false | true } | PeerPassive(Resumed | Won | Lost | Open)) => Stay,
-        (Stopping, PeerAsks | Unfit | Failover | Isolated | Stop { relief: true | false }) => Stay,
+        (Stopping, PeerAsks { .. } | Unfit | Forced | Held | Failover | Isolated) => Stay,
+        (Stopping, Stop { relief: true | false }) => Stay,
 
-        (Stopped, PeerActive(Weaker | Stronger | Successor | Deaf) | PeerLeaving { fault: false | true }) => {
-            Stay
-        }
-        (Stopped, PeerPassive(Resumed | Won | Lost | Open) | PeerAsks | PeerSilent | Unfit) => Stay,
-        (Stopped, Failover | Late | Isolated) => Stay,
-        (Stopped, Stop { relief: true | false }) => Stay,
+        (Stopped, PeerActive(Weaker | Stronger | Successor | Deaf)) => Stay,
+        (Stopped, PeerLeaving { fault: false | true } | PeerSilent | Unfit | Forced | Held) => Stay,
+        (Stopped, PeerPassive(Resumed | Won | Lost | Open) | PeerAsks { .. } | Failover | Late) => Stay,
+        (Stopped, Isolated | Stop { relief: true | false }) => Stay,
     }
 }
 
@@ -197,7 +205,7 @@ mod tests {
     /// Every event, and what follows in each of [`STATES`]: the name of the next state, `-` for none, `!` for a new
     /// announcement.
     #[rustfmt::skip]
-    const TABLE: [(Event, [&str; 6]); 18] = {
+    const TABLE: [(Event, [&str; 6]); 21] = {
         use Election::*;
         use Event::*;
         use Rival::*;
@@ -213,7 +221,10 @@ mod tests {
             (PeerPassive(Won),       ["Active",   "Active",  "-",           "-",        "-",       "-"]),
             (PeerPassive(Lost),      ["Standby",  "-",       "-",           "-",        "-",       "-"]),
             (PeerPassive(Open),      ["-",        "-",       "-",           "-",        "-",       "-"]),
-            (PeerAsks,               ["-",        "-",       "HandingOver", "-",        "-",       "-"]),
+            (PeerAsks { forced: false }, ["-",    "-",       "HandingOver", "-",        "-",       "-"]),
+            (PeerAsks { forced: true }, ["-",     "-",       "HandingOver", "-",        "-",       "-"]),
+            (Forced,                 ["-",        "-",       "HandingOver", "-",        "-",       "-"]),
+            (Held,                   ["Standby",  "-",       "-",           "-",        "-",       "-"]),
             (Unfit,                  ["-",        "-",       "HandingOver", "-",        "-",       "-"]),
             (PeerSilent,             ["Active",   "Active",  "-",           "Active",   "Stopped", "-"]),
             (Isolated,               ["Standby",  "Standby", "Standby",     "-",        "-",       "-"]),

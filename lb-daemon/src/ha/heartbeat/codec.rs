@@ -12,10 +12,13 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::{
-    Echo, Heartbeat, Ignored, MAX_NAME,
+    Echo, Heartbeat, Ignored, MAX_NAME, addition,
     keyring::{Fingerprint, Keyring, TAG},
 };
-use crate::{config::Keys, ha::Role};
+use crate::{
+    config::Keys,
+    ha::{Role, engine::Forced},
+};
 
 /// First bytes of every heartbeat: "LBHB".
 const MAGIC: u32 = u32::from_be_bytes(*b"LBHB");
@@ -36,6 +39,10 @@ const RESUMES: u8 = 1 << 1;
 const FAULT: u8 = 1 << 2;
 /// [`Heartbeat::weak`].
 const WEAK: u8 = 1 << 3;
+/// [`Heartbeat::forced`]: standby.
+const FORCED_STANDBY: u8 = 1 << 4;
+/// [`Heartbeat::forced`]: active. Both would be nonsense, and count as standby.
+const FORCED_ACTIVE: u8 = 1 << 5;
 
 /// Encodes and decodes with the keys of a pair.
 #[derive(Clone, Debug)]
@@ -87,6 +94,7 @@ impl Codec {
         let accepts = self.keys.accepts();
         out.put_u8(u8::try_from(accepts.len()).unwrap_or(0));
         accepts.iter().for_each(|key| out.put_u32(key.0));
+        addition::put(&mut out, addition::GROUP, cut(&heartbeat.group).as_bytes());
         let tag = self.keys.sign(&out);
         out.put_slice(&tag);
         out.freeze()
@@ -102,8 +110,12 @@ impl Codec {
         let body = shape(datagram)?;
         let (_, tag) = datagram.split_at_checked(body.len()).ok_or(Ignored::Truncated)?;
         let signs = self.keys.verify(body, tag).ok_or(Ignored::WrongKey)?;
-        let (heartbeat, rest) = read(body)?;
-        Ok((heartbeat, PeerKeys { signs, accepts: fingerprints(rest)? }))
+        let (mut heartbeat, mut rest) = read(body)?;
+        let accepts = fingerprints(&mut rest)?;
+        if let Some(group) = addition::find(rest, addition::GROUP) {
+            heartbeat.group = String::from_utf8_lossy(group).into_owned();
+        }
+        Ok((heartbeat, PeerKeys { signs, accepts }))
     }
 
     /// The heartbeat in `datagram` alone.
@@ -151,6 +163,7 @@ fn read(body: &[u8]) -> Result<(Heartbeat, &[u8]), Ignored> {
         resumes: flags & RESUMES != 0,
         fault: flags & FAULT != 0,
         weak: flags & WEAK != 0,
+        forced: forced(flags),
         priority,
         cause,
         incarnation,
@@ -158,15 +171,22 @@ fn read(body: &[u8]) -> Result<(Heartbeat, &[u8]), Ignored> {
         config_hash,
         echo: (echo.incarnation != 0).then_some(echo),
         name: std::str::from_utf8(name).map_err(|_| Ignored::Truncated)?.to_owned(),
+        group: String::new(),
     };
     Ok((heartbeat, rest))
 }
 
-/// The fingerprints at the start of `rest`. What comes behind them is a later version's.
-fn fingerprints(mut rest: &[u8]) -> Result<Vec<Fingerprint>, Ignored> {
+/// The fingerprints at the start of `rest`, which is left with the additions behind them.
+fn fingerprints(rest: &mut &[u8]) -> Result<Vec<Fingerprint>, Ignored> {
     let count = rest.try_get_u8().map_err(|_| Ignored::Truncated)?;
     let mut next = || rest.try_get_u32().map(Fingerprint).map_err(|_| Ignored::Truncated);
     (0..count).map(|_| next()).collect()
+}
+
+/// What the sender is held in.
+fn forced(flags: u8) -> Option<Forced> {
+    let held = [(FORCED_STANDBY, Forced::Standby), (FORCED_ACTIVE, Forced::Active)];
+    held.into_iter().find(|(flag, _)| flags & flag != 0).map(|(_, role)| role)
 }
 
 fn flags(heartbeat: &Heartbeat) -> u8 {
@@ -175,6 +195,8 @@ fn flags(heartbeat: &Heartbeat) -> u8 {
         (heartbeat.resumes, RESUMES),
         (heartbeat.fault, FAULT),
         (heartbeat.weak, WEAK),
+        (heartbeat.forced == Some(Forced::Standby), FORCED_STANDBY),
+        (heartbeat.forced == Some(Forced::Active), FORCED_ACTIVE),
     ];
     set.into_iter().filter(|(holds, _)| *holds).fold(0, |flags, (_, flag)| flags | flag)
 }
@@ -254,6 +276,18 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_group_is_an_addition_that_older_versions_skip() {
+        let of_group = Heartbeat { group: "west".to_owned(), ..active() };
+        let wire = codec().encode(&of_group);
+        let plain = bytes_of(ACTIVE);
+        let start = plain.len() - TAG;
+        assert_eq!((&wire[..start], &wire[start..wire.len() - TAG]), (&plain[..start], &b"\x01\x04west"[..]));
+        assert_eq!(codec().decode(&wire), Ok(of_group.clone()));
+        let later = signed(&[&wire[..wire.len() - TAG], b"\x02\x01x"].concat());
+        assert_eq!(codec().decode(&later), Ok(of_group));
+    }
+
+    #[test]
     fn every_key_is_accepted_and_the_first_one_signs() {
         let [old, new] = [*b"0123456789abcdef", *b"fedcba9876543210"].map(|key| Key(key.to_vec()));
         let both = Codec::new(&Keys { signing: new.clone(), others: vec![old.clone()] });
@@ -330,20 +364,24 @@ mod tests {
         let echo = prop::option::of((1_u64.., any::<u64>()));
         let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
         let small = (0..4u8, flags, any::<u8>(), any::<u8>());
-        (small, numbers, echo, "[a-zä-ö]{0,32}").prop_map(|(small, numbers, echo, name)| Heartbeat {
-            role: Role::from_u8(small.0).unwrap(),
-            wants_role: small.1.0,
-            resumes: small.1.1,
-            fault: small.1.2,
-            weak: small.1.3,
-            priority: small.2,
-            cause: small.3,
-            incarnation: numbers.0,
-            sequence: numbers.1,
-            config_hash: numbers.2,
-            echo: echo.map(|(incarnation, sequence)| Echo { incarnation, sequence }),
-            name,
-        })
+        (small, numbers, echo, "[a-zä-ö]{0,32}", "[a-z]{0,64}").prop_map(
+            |(small, numbers, echo, name, group)| Heartbeat {
+                role: Role::from_u8(small.0).unwrap(),
+                wants_role: small.1.0,
+                resumes: small.1.1,
+                fault: small.1.2,
+                weak: small.1.3,
+                forced: [None, Some(Forced::Standby), Some(Forced::Active)][usize::from(small.2 % 3)],
+                priority: small.2,
+                cause: small.3,
+                incarnation: numbers.0,
+                sequence: numbers.1,
+                config_hash: numbers.2,
+                echo: echo.map(|(incarnation, sequence)| Echo { incarnation, sequence }),
+                name,
+                group,
+            },
+        )
     }
 
     fn codec() -> Codec {
@@ -357,6 +395,7 @@ mod tests {
             resumes: false,
             fault: false,
             weak: false,
+            forced: None,
             priority: 200,
             cause: 2,
             incarnation: 0x0102_0304_0506_0708,
@@ -364,6 +403,7 @@ mod tests {
             config_hash: 0xfeed_face_cafe_beef,
             echo: Some(Echo { incarnation: 0x1112_1314_1516_1718, sequence: 41 }),
             name: "alpha".to_owned(),
+            group: String::new(),
         }
     }
 
@@ -374,6 +414,7 @@ mod tests {
             resumes: false,
             fault: false,
             weak: false,
+            forced: None,
             priority: 100,
             cause: 3,
             incarnation: 9,
@@ -381,6 +422,7 @@ mod tests {
             config_hash: 0,
             echo: None,
             name: String::new(),
+            group: String::new(),
         }
     }
 

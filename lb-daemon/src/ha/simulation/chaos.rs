@@ -22,7 +22,11 @@ fn after_any_trouble_exactly_one_is_active_and_stays_so() {
         world.run(setup.settled() * 2 + delay * 2);
         let active = world.the_active();
         let fault = |node: usize| world.conditions[node].has_fault();
-        assert!(!fault(active) || fault(1 - active), "active with a fault beside a peer without");
+        let [held, other] = [active, 1 - active].map(|node| world.held[node].as_ref().map(|held| held.role));
+        assert!(held != Some(Forced::Standby), "held standby, and active beside a peer that is not");
+        assert!(other != Some(Forced::Active), "held active, and standby");
+        let wanted = held == Some(Forced::Active) || other == Some(Forced::Standby);
+        assert!(wanted || !fault(active) || fault(1 - active), "active with a fault beside a peer without");
         assert!(
             world.changes() <= MOST_CHANGES,
             "{} changes of role after the end of all trouble",
@@ -58,7 +62,7 @@ fn trouble(world: &mut World) {
     let node = world.random.below(2);
     let path = world.random.below(world.setup.paths);
     let now = world.now;
-    match world.random.below(14) {
+    match world.random.below(15) {
         0 => world.network.set_all(false),
         1 => world.network.set_all(true),
         2 => world.network.set_from(node, false),
@@ -89,6 +93,10 @@ fn trouble(world: &mut World) {
             let fault = world.random.chance(50);
             world.fault(node, fault);
         }
+        14 => {
+            let role = [None, Some(Forced::Standby), Some(Forced::Active)][world.random.below(3)];
+            world.hold(node, role);
+        }
         11 => world.witness[node] = false,
         12 => world.witness[node] = true,
         _ => {
@@ -113,5 +121,11 @@ fn heal(world: &mut World) {
         if world.nodes[node].engine.as_ref().is_none_or(Engine::is_finished) {
             world.boot(node, false);
         }
+    }
+    // Held standby before they could hear of each other.
+    let standby = |held: &Option<Maintenance>| held.as_ref().is_some_and(|held| held.role == Forced::Standby);
+    if world.held.iter().all(standby) {
+        let released = world.random.below(2);
+        world.hold(released, None);
     }
 }

@@ -10,17 +10,14 @@ use tokio::{
 };
 
 use super::{
-    GREETING, Inputs, Path, Router, SILENCE,
+    GREETING, Path, Roles, Router, SILENCE,
     link::{Link, Lost},
-    status::Phase,
+    status::{Phase, Side},
 };
-use crate::{
-    ha::Role,
-    sync::{
-        receiver::Receiver,
-        secure::{self, initiate},
-        wire::{Batch, Message, Place},
-    },
+use crate::sync::{
+    receiver::Receiver,
+    secure::{self, initiate},
+    wire::{Batch, Message, Place},
 };
 
 /// Time from one attempt to connect to the next.
@@ -28,14 +25,15 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Time from one look for real servers that have become known to the next.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Follows until the role is another one.
-pub(super) async fn run(router: &Router, inputs: &mut Inputs) {
-    router.shared.enter(Phase::Connecting(None));
+/// Follows as long as this router is standby for anything.
+pub(super) async fn run(router: &Router, roles: &mut Roles) {
+    router.shared.enter(Side::Following, Phase::Connecting(None));
     tokio::select! {
         biased;
-        () = inputs.until_not(Role::Standby) => {}
+        () = roles.until(|roles| !roles.follows()) => {}
         () = connect_for_ever(router) => {}
     }
+    router.shared.leave(Side::Following);
 }
 
 /// Goes from one path to the next, and follows where it can.
@@ -48,7 +46,7 @@ async fn connect_for_ever(router: &Router) {
         if lost != told {
             tracing::info!(remote = %path.remote, "connection sync: no stream from the active router: {lost}");
         }
-        router.shared.enter(Phase::Connecting(Some(lost.clone())));
+        router.shared.enter(Side::Following, Phase::Connecting(Some(lost.clone())));
         told = lost;
         sleep(RETRY).await;
     }
@@ -96,7 +94,7 @@ async fn apply(router: &Router, receiver: &mut Receiver, batch: &Batch) -> Resul
     let clock = table.clock().map_err(|error| Lost::Protocol(error.to_string()))?;
     let applied = receiver.apply(batch, table, &clock, &segments);
     applied.map_err(|violation| Lost::Protocol(violation.to_string()))?;
-    while receiver.clean(table) {
+    while receiver.clean(table, &segments) {
         // Others have their turn, however large the table is.
         yield_now().await;
     }
@@ -106,7 +104,8 @@ async fn apply(router: &Router, receiver: &mut Receiver, batch: &Batch) -> Resul
 /// Lets the schedules stand where those of the active router do.
 fn go_on(router: &Router, turns: &[(ServiceKey, u64)]) -> Result<(), Lost> {
     let set = |(service, position): &(ServiceKey, u64)| router.schedules.set_position(service, *position);
-    turns.iter().try_for_each(set).map_err(|error| Lost::Protocol(error.to_string()))
+    let is_heard = |(service, _): &&(ServiceKey, u64)| router.segments.borrow().are_heard(service.address);
+    turns.iter().filter(is_heard).try_for_each(set).map_err(|error| Lost::Protocol(error.to_string()))
 }
 
 /// Connects and greets the active router; what it answers.
@@ -138,5 +137,6 @@ fn publish(router: &Router, receiver: &mut Receiver, complete: &mut bool) {
     if receiver.is_complete() && !std::mem::replace(complete, true) {
         tracing::info!("connection sync: this router has every connection of the active one");
     }
-    router.shared.enter(Phase::Receiving { percent: receiver.percent(), complete: receiver.is_complete() });
+    let (percent, complete) = (receiver.percent(), receiver.is_complete());
+    router.shared.enter(Side::Following, Phase::Receiving { percent, complete });
 }

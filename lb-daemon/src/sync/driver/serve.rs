@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep_until;
+use tokio::{sync::mpsc, time::sleep_until};
 
 use super::{
-    Inputs, Router, SILENCE,
+    Roles, Router, SILENCE,
     accept::Caller,
     link::{Link, Lost},
     now, random,
-    status::Phase,
+    status::{Phase, Side},
 };
 use crate::sync::{
     sender::{Next, PACE, Sender},
@@ -38,24 +38,30 @@ struct Service {
     next: Option<Instant>,
 }
 
-/// Serves until the role is another one.
-pub(super) async fn run(router: &Router, inputs: &mut Inputs) {
+/// Serves as long as this router is active for anything.
+pub(super) async fn run(router: &Router, callers: &mut mpsc::Receiver<Caller>, roles: &mut Roles) {
     let mut service = Service::default();
+    let mut segments = router.segments.clone();
+    let mut told = segments.borrow_and_update().clone();
     service.publish(router);
     loop {
         tokio::select! {
             biased;
-            changed = inputs.role.changed() => {
-                if changed.is_err() || !inputs.role.borrow().role.forwards() {
-                    return;
+            () = roles.until(|roles| !roles.serves()) => break,
+            Ok(()) = segments.changed() => {
+                let now = segments.borrow_and_update().clone();
+                if !told.tell_the_same(&now) {
+                    service.begin_anew();
                 }
+                told = now;
             }
-            Some(caller) = inputs.callers.recv() => service.welcome(router, caller),
+            Some(caller) = callers.recv() => service.welcome(router, caller),
             message = receive(&mut service.link) => service.heard(message),
             () = until(service.next) => service.work(router).await,
         }
         service.publish(router);
     }
+    router.shared.leave(Side::Serving);
 }
 
 impl Service {
@@ -99,6 +105,13 @@ impl Service {
         }
     }
 
+    /// Another part of the table is to be told of: the peer, which comes back at once, gets a full transfer of that.
+    fn begin_anew(&mut self) {
+        self.sender = None;
+        self.link = None;
+        self.next = None;
+    }
+
     /// Looks for changes and tells of them, or, without a peer, forgets what it has heard.
     async fn work(&mut self, router: &Router) {
         let silent = self.heard.map_or(SILENCE, |heard| now().saturating_duration_since(heard));
@@ -122,7 +135,9 @@ impl Service {
             return Ok(());
         };
         self.next_turns = Some(now() + turns::PACE);
-        let positions = router.schedules.positions().map_err(|error| Lost::Protocol(error.to_string()))?;
+        let mut positions =
+            router.schedules.positions().map_err(|error| Lost::Protocol(error.to_string()))?;
+        positions.retain(|service, _| router.segments.borrow().are_told(service.address));
         self.turns.news(positions).into_iter().try_for_each(|part| link.send(Message::Turns(part)))
     }
 
@@ -156,10 +171,11 @@ impl Service {
         let progress = self.sender.as_mut().map(|sender| (sender.progress(), sender.take_sent()));
         let (progress, sent) = progress.unzip();
         router.shared.lock().totals.sent += sent.unwrap_or(0);
-        router.shared.enter(match progress.filter(|_| self.link.is_some()) {
+        let phase = match progress.filter(|_| self.link.is_some()) {
             Some(progress) => Phase::Sending(progress),
             None => Phase::Alone,
-        });
+        };
+        router.shared.enter(Side::Serving, phase);
     }
 }
 

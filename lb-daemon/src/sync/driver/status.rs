@@ -46,10 +46,22 @@ pub(super) enum Rejected {
     Broken,
 }
 
+/// A direction of the copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// To the peer.
+    Serving,
+    /// From the peer.
+    Following,
+}
+
 /// All there is to tell.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) phase: Phase,
+    /// Where neither direction is copied.
+    idle: Phase,
+    serving: Option<Phase>,
+    following: Option<Phase>,
     pub(super) totals: Totals,
     rejected: BTreeMap<Rejected, u64>,
 }
@@ -106,8 +118,28 @@ impl Totals {
 }
 
 impl State {
-    pub(super) fn new(phase: Phase) -> Self {
-        Self { phase, totals: Totals::default(), rejected: BTreeMap::new() }
+    /// `copies`: whether connections are copied at all.
+    pub(super) fn new(copies: bool) -> Self {
+        let idle = if copies { Phase::Waiting } else { Phase::Off };
+        Self { idle, serving: None, following: None, totals: Totals::default(), rejected: BTreeMap::new() }
+    }
+
+    /// Notes what is going on in one direction.
+    pub(super) fn set(&mut self, side: Side, phase: Option<Phase>) {
+        match side {
+            Side::Serving => self.serving = phase,
+            Side::Following => self.following = phase,
+        }
+    }
+
+    /// See [`Handle::in_sync`](super::Handle::in_sync).
+    pub(super) fn is_in_sync(&self) -> bool {
+        self.phase().is_in_sync()
+    }
+
+    /// What is going on, from the peer before to the peer.
+    fn phase(&self) -> &Phase {
+        self.following.as_ref().or(self.serving.as_ref()).unwrap_or(&self.idle)
     }
 
     /// Counts a stream that was refused; how many there have been for this cause.
@@ -120,10 +152,26 @@ impl State {
 
 /// What the API shows.
 pub(super) fn of(state: &State, now: Instant) -> SyncStatus {
+    let status = of_phase(state, state.phase(), now);
+    // What goes to the peer is told by itself.
+    let sent = if state.following.is_some() && state.serving.is_some() { 0 } else { status.sent };
+    SyncStatus { sent, ..status }
+}
+
+/// The direction to the peer, where there is the other one too.
+pub(super) fn out(state: &State, now: Instant) -> Option<SyncStatus> {
+    let phase = state.serving.as_ref().filter(|_| state.following.is_some())?;
+    let SyncStatus { state: name, in_sync, progress_percent, behind_ms, unacknowledged, sent, .. } =
+        of_phase(state, phase, now);
+    let counted = SyncStatus::default();
+    Some(SyncStatus { state: name, in_sync, progress_percent, behind_ms, unacknowledged, sent, ..counted })
+}
+
+fn of_phase(state: &State, phase: &Phase, now: Instant) -> SyncStatus {
     let counts = &state.totals.received;
     let mut status = SyncStatus {
-        state: name(&state.phase).to_owned(),
-        in_sync: state.phase.is_in_sync(),
+        state: name(phase).to_owned(),
+        in_sync: phase.is_in_sync(),
         progress_percent: None,
         behind_ms: None,
         unacknowledged: 0,
@@ -135,7 +183,7 @@ pub(super) fn of(state: &State, now: Instant) -> SyncStatus {
         refused: counts.refused.iter().map(|(cause, count)| (cause.name().to_owned(), *count)).collect(),
         rejected: state.rejected.iter().map(|(cause, count)| (cause.name().to_owned(), *count)).collect(),
     };
-    match &state.phase {
+    match phase {
         Phase::Off | Phase::Waiting | Phase::Alone => {}
         Phase::Sending(progress) => {
             status.in_sync = progress.is_in_sync(now);
@@ -152,7 +200,12 @@ pub(super) fn of(state: &State, now: Instant) -> SyncStatus {
 
 /// What is not as it should be.
 pub(super) fn warnings(state: &State, now: Instant) -> Vec<String> {
-    let warning = match &state.phase {
+    let phases = state.following.iter().chain(&state.serving);
+    phases.filter_map(|phase| warning(phase, now)).collect()
+}
+
+fn warning(phase: &Phase, now: Instant) -> Option<String> {
+    match phase {
         Phase::Connecting(Some(detail)) => {
             Some(format!("connections are not copied from the active router: {detail}"))
         }
@@ -165,8 +218,7 @@ pub(super) fn warnings(state: &State, now: Instant) -> Vec<String> {
         | Phase::Sending(_)
         | Phase::Connecting(None)
         | Phase::Receiving { .. } => None,
-    };
-    warning.into_iter().collect()
+    }
 }
 
 const fn name(phase: &Phase) -> &'static str {

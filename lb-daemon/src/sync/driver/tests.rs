@@ -1,5 +1,7 @@
 //! Real sockets, on the loopback of a network namespace of each test's own.
 
+mod groups;
+
 use std::net::SocketAddrV4;
 
 use lb_common::{
@@ -197,7 +199,7 @@ fn a_router_that_is_not_active_tells_nothing() {
 /// A running copy, and its role.
 struct Running {
     handle: Handle,
-    role: watch::Sender<RoleState>,
+    role: watch::Sender<Vec<RoleState>>,
 }
 
 fn start(table: &Arc<Table>, local: [u8; 4], remote: [u8; 4], role: Role) -> Running {
@@ -222,7 +224,7 @@ fn schedules(position: u64) -> Arc<dyn Schedules> {
     let services =
         [(RR, Scheduler::RoundRobin), (WRR, Scheduler::WeightedRoundRobin), (SH, Scheduler::SourceHash)];
     for (key, scheduler) in services {
-        let service = ServiceTable { id: 0, scheduler, ring: vec![1, 2], start: position };
+        let service = ServiceTable { id: 0, scheduler, ring: vec![1, 2], start: position, closed: false };
         datapath.clone().apply(&Op::SetService(key, service)).unwrap();
     }
     Arc::new(datapath)
@@ -256,8 +258,8 @@ const fn settings() -> ConnectionSync {
     ConnectionSync { enabled: true, port: PORT, half_open: false }
 }
 
-fn state(role: Role) -> RoleState {
-    RoleState { role, reason: String::new(), since: Instant::now() }
+fn state(role: Role) -> Vec<RoleState> {
+    vec![RoleState { role, reason: String::new(), since: Instant::now() }]
 }
 
 async fn becomes(what: &str, condition: impl Fn() -> bool) {

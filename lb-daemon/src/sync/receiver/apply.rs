@@ -25,6 +25,8 @@ const TRIES: usize = 3;
 pub enum Refusal {
     /// This router has no such real server.
     UnknownServer,
+    /// It is of a service that this router is active for.
+    ActiveHere,
     /// The connection, or one that would be taken for it, was used here later than at the peer.
     UsedHere,
     /// Its buckets are full of connections that must stay.
@@ -62,6 +64,7 @@ impl Refusal {
     pub const fn name(self) -> &'static str {
         match self {
             Self::UnknownServer => "unknown_server",
+            Self::ActiveHere => "active_here",
             Self::UsedHere => "used_here",
             Self::TableFull => "table_full",
             Self::Contended => "contended",
@@ -86,6 +89,9 @@ impl<'a> Apply<'a> {
     /// [`Refusal`].
     pub(super) fn record(&mut self, record: &Record, held_ms: u32) -> Result<Option<Place>, Refusal> {
         let Record { client, server, condition, neighbour } = *record;
+        if !self.segments.are_heard(server.virtual_address) {
+            return Err(Refusal::ActiveHere);
+        }
         let buckets = self.buckets(client, server.protocol).ok_or(Refusal::TableFull)?;
         let Some(condition) = condition.map(|condition| condition.after(held_ms)) else {
             return self.remove(&buckets, client, &server).map(|()| None);

@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use lb_common::flow_table::{Bucket as _, WAYS};
 
-use crate::datapath::FlowTable;
+use crate::{
+    datapath::FlowTable,
+    sync::{record::Server, segments::Segments},
+};
 
 /// A place in the flow table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,15 +35,20 @@ impl Listed {
         }
     }
 
-    /// Removes what is the peer's and not listed, in these buckets; how many entries that were.
-    pub(super) fn clean(&self, table: &dyn FlowTable, buckets: Range<usize>) -> u64 {
+    /// Removes what is the peer's and not listed, in these buckets; how many entries that were. Of services that this router is
+    /// active for the peer lists nothing.
+    pub(super) fn clean(&self, table: &dyn FlowTable, segments: &Segments, buckets: Range<usize>) -> u64 {
+        let is_heard = |key, meta| {
+            Server::of_entry(table, key, meta).is_none_or(|server| segments.are_heard(server.virtual_address))
+        };
         let mut removed = 0;
         let listed = self.0.iter().zip(table.buckets()).skip(buckets.start).take(buckets.len());
         for (bits, bucket) in listed {
-            for (way, _, meta) in bucket.entries() {
+            for (way, key, meta) in bucket.entries() {
                 let is_listed = bits & 1 << way != 0;
                 // One that has been used here since is another one now, and the exchange fails.
-                if meta.is_peers() && !is_listed && bucket.exchange(way, meta, meta.freed()) {
+                let goes = meta.is_peers() && !is_listed && is_heard(key, meta);
+                if goes && bucket.exchange(way, meta, meta.freed()) {
                     removed += 1;
                 }
             }

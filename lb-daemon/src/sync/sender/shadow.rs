@@ -171,9 +171,10 @@ fn is_worth_telling(meta: Meta, half_open: bool) -> bool {
     }
 }
 
-/// What the peer hears of an entry; `None` where its real server is gone.
+/// What the peer hears of an entry; `None` where its real server is gone, or it is the peer that tells of such.
 fn record(key: Key, meta: Meta, view: &View<'_>) -> Option<Record> {
-    let server = Server::of_entry(view.table, key, meta)?;
+    let server = Server::of_entry(view.table, key, meta)
+        .filter(|server| view.segments.are_told(server.virtual_address))?;
     let hop = view.table.last_hops().get(usize::from(meta.hop())).map(SharedHop::read).unwrap_or_default();
     Some(Record {
         client: key.client(),

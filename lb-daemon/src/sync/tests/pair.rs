@@ -151,7 +151,7 @@ impl Pair {
             self.receiver
                 .apply(&batch, &self.standby, &self.standby.clock, &Segments::default())
                 .expect("in order");
-            while self.receiver.clean(&self.standby) {}
+            while self.receiver.clean(&self.standby, &Segments::default()) {}
             self.acks.push_back(batch.sequence);
         }
     }

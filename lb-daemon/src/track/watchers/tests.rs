@@ -98,7 +98,16 @@ async fn next(reports: &mut mpsc::Receiver<Report>) -> (bool, String) {
 
 fn track(probe: TrackProbe) -> Track {
     let interval = Duration::from_millis(50);
-    Track { name: "track".to_owned(), probe, interval, rise: 1, fall: 1, weight: 1, fault: false }
+    Track {
+        name: "track".to_owned(),
+        probe,
+        interval,
+        rise: 1,
+        fall: 1,
+        weight: 1,
+        fault: false,
+        groups: Vec::new(),
+    }
 }
 
 fn link(interface: &str) -> TrackProbe {

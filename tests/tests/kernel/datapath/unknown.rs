@@ -43,6 +43,23 @@ fn a_standby_offers_everything_it_does_not_know_to_the_peer() {
 }
 
 #[test]
+fn a_closed_service_of_an_active_router_is_the_peers() {
+    with_world(|world| {
+        let (syn, ack, udp) = (from_client("S"), from_client("A"), datagram());
+        world.close(IPPROTO_TCP, TCP_RING, 3);
+        for frame in [&syn, &ack] {
+            world.public("offered", frame, transmit(Reason::SecondChance, &to_peer(frame.clone())));
+        }
+        world.public("another service", &udp, redirect(Reason::NatIn, &to_server(udp.clone(), 1)));
+        // What the peer passes on is opened, as by a standby, and what is known goes on.
+        world.public("passed on", &by_peer(syn.clone()), redirect(Reason::NatIn, &to_server(syn, 1)));
+        world.public("known", &ack, redirect(Reason::NatIn, &to_server(ack.clone(), 1)));
+        let answer = from_server(1, "A");
+        world.private("answer", &answer, redirect(Reason::NatOut, &to_client(answer.clone())));
+    });
+}
+
+#[test]
 fn a_standby_forwards_the_connections_it_knows() {
     with_world(|world| {
         let (syn, ack) = (from_client("S"), from_client("A"));

@@ -204,6 +204,13 @@ impl World {
         self.program.set_service(key, Service::new(1, ring, length, scheduler)).unwrap();
     }
 
+    /// Closes the service of `protocol`, whose schedule has so many slots.
+    pub(crate) fn close(&mut self, protocol: u8, ring: u32, slots: u32) {
+        let key = ServiceKey::new(protocol, vip().ip().octets(), vip().port());
+        let service = Service::new(1, ring, slots, Scheduler::RoundRobin).closed(true);
+        self.program.set_service(key, service).unwrap();
+    }
+
     /// Lets the kernel route between both segments, so that `bpf_fib_lookup` answers; the client is a neighbour.
     pub(crate) fn route(&self) {
         ip(&format!("link set public address {}", text(PUBLIC_MAC)));

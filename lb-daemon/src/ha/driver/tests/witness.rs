@@ -10,7 +10,7 @@ fn a_router_without_a_peer_is_active_while_its_witness_answers() {
         let mut alpha = start("alpha".to_owned(), Some(watched), 7, false).unwrap();
         becomes(&mut alpha, Role::Standby).await;
         let words = "neither the peer nor a witness answers: this router may be cut off";
-        assert_eq!(alpha.role.borrow().reason, words);
+        assert_eq!(alpha.roles.borrow()[0].reason, words);
         assert_eq!(alpha.warnings()[0], "no witness answers: without the peer, this router is not active");
         // The witness comes, and goes again.
         ip("address add 192.0.2.1/32 dev lo");
@@ -22,7 +22,7 @@ fn a_router_without_a_peer_is_active_while_its_witness_answers() {
         becomes(&mut alpha, Role::Standby).await;
         // A reload that names none makes it an ordinary router; one that names another asks that one.
         let other = Peer { witnesses: vec![[127, 0, 0, 9].into()], ..peer(ALPHA, BETA, 200) };
-        alpha.update(Some(other), 7).unwrap();
+        alpha.update(Some(other), &BTreeMap::new(), 7).unwrap();
         becomes(&mut alpha, Role::Active).await;
     });
 }
@@ -39,6 +39,6 @@ fn a_standby_router_takes_over_when_the_witness_answers() {
         becomes(&mut beta, Role::Standby).await;
         drop(alpha);
         becomes(&mut beta, Role::Active).await;
-        assert_eq!(beta.role.borrow().reason, "peer silent for 1s");
+        assert_eq!(beta.roles.borrow()[0].reason, "peer silent for 1s");
     });
 }

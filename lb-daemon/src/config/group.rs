@@ -1,0 +1,64 @@
+//! Sync groups: services and addresses that have a role of their own, so that both routers of a pair can be active, each for
+//! some. A configuration without `[[group]]` has one, which has no name.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+use lb_common::ServiceKey;
+
+use super::{Config, Vip};
+
+/// A `[[group]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Unique name.
+    pub name: String,
+    /// Election priority of this router for it; that of the peer section where absent.
+    pub priority: Option<u8>,
+    /// Virtual addresses.
+    pub vips: BTreeSet<Ipv4Addr>,
+    /// The floating gateway of its NAT real servers, held by the router that is active for it.
+    pub nat_router: Option<Vip>,
+}
+
+impl Config {
+    /// Names of all groups, in order; one that is empty where none is configured.
+    pub fn group_names(&self) -> Vec<String> {
+        let names: Vec<String> = self.groups.iter().map(|group| group.name.clone()).collect();
+        if names.is_empty() { vec![String::new()] } else { names }
+    }
+
+    /// This router's priorities for the groups, in their order.
+    pub fn priorities(&self) -> BTreeMap<String, u8> {
+        let common = self.peer.as_ref().map_or(1, |peer| peer.priority);
+        let own = |name: &String| self.groups.iter().find(|group| group.name == *name)?.priority;
+        self.group_names().into_iter().map(|name| (name.clone(), own(&name).unwrap_or(common))).collect()
+    }
+
+    /// The number of the group that a floating address belongs to.
+    pub fn group_of(&self, address: Ipv4Addr) -> usize {
+        let holds = |group: &Group| {
+            let gateway = group.nat_router.as_ref().map(|vip| vip.address.addr());
+            group.vips.contains(&address) || gateway == Some(address)
+        };
+        self.groups.iter().position(holds).unwrap_or(0)
+    }
+
+    /// The number of the group that a service belongs to.
+    pub fn group_of_service(&self, key: &ServiceKey) -> usize {
+        self.group_of(Ipv4Addr::from(key.address))
+    }
+
+    /// The addresses that move with the roles: every VIP and NAT router address.
+    pub fn floating(&self) -> BTreeSet<Vip> {
+        let gateways = self.groups.iter().filter_map(|group| group.nat_router.as_ref());
+        self.vips.iter().chain(&self.router.nat_router).chain(gateways).cloned().collect()
+    }
+
+    /// Those that move with the role of one group.
+    pub fn floating_of(&self, group: usize) -> Vec<Vip> {
+        self.floating().into_iter().filter(|vip| self.group_of(vip.address.addr()) == group).collect()
+    }
+}

@@ -1,0 +1,132 @@
+//! What the operator holds this router in outlives the daemon, which is often what the work is about, but not the machine: after
+//! a reboot nobody may remember it. So it stands in a file beside the API's socket, in the runtime directory.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use tracing::{info, warn};
+
+use super::Director;
+use crate::{
+    api::{
+        server::ApiError,
+        types::{Done, Maintenance, MaintenanceChange},
+    },
+    notify::Kind,
+};
+
+/// Subject of trouble with the file.
+const FILE: &str = "maintenance";
+/// What is held, by the name of the group; that is empty where there is but one.
+pub type Held = BTreeMap<String, Maintenance>;
+
+/// Longest reason, in bytes: it is a line of status.
+const MAX_REASON: usize = 200;
+
+/// The file of the daemon with this socket.
+fn file(socket: &Path) -> PathBuf {
+    socket.with_extension("maintenance")
+}
+
+/// What the operator held the router with this socket in, when its daemon ended.
+#[must_use]
+pub fn remembered(socket: &Path) -> Held {
+    let path = file(socket);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Held::new(),
+        Err(error) => {
+            warn!("{} cannot be read, and nothing is held: {error}", path.display());
+            return Held::new();
+        }
+    };
+    serde_json::from_slice(&text).unwrap_or_else(|error| {
+        warn!("{} is not understood, and nothing is held: {error}", path.display());
+        Held::new()
+    })
+}
+
+fn remember(socket: &Path, held: &Held) -> io::Result<()> {
+    let path = file(socket);
+    if held.is_empty() {
+        return match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        };
+    }
+    // A daemon that is killed meanwhile leaves the old one or the new one.
+    let new = path.with_extension("maintenance.new");
+    fs::write(&new, serde_json::to_vec(held)?)?;
+    fs::rename(&new, &path)
+}
+
+impl Director {
+    /// Holds this router in a role, or releases it.
+    pub(super) fn maintain(&self, change: MaintenanceChange) -> Result<Done, ApiError> {
+        let MaintenanceChange { role, reason, group } = change;
+        if reason.len() > MAX_REASON || reason.chars().any(char::is_control) {
+            return Err(ApiError::bad_request(format!("the reason is one line of up to {MAX_REASON} bytes")));
+        }
+        self.find_group(group.as_deref())?;
+        let held = role.map(|role| Maintenance { role, reason });
+        self.parts
+            .pair
+            .hold(group.as_deref(), held.as_ref())
+            .map(|message| Done { message })
+            .map_err(ApiError::conflict)
+    }
+
+    /// Remembers what this router is held in from now on, and tells of it.
+    pub(super) fn remember_maintenance(&mut self, held: &[Option<Maintenance>]) {
+        let names = self.parts.config.group_names();
+        let pairs = || names.iter().zip(held).filter_map(|(name, held)| Some((name.clone(), held.clone()?)));
+        let all: Held = pairs().collect();
+        let failure = remember(&self.parts.config.daemon.socket, &all).err();
+        let words = if all.is_empty() {
+            "not held by the operator any more".to_owned()
+        } else {
+            let one = |(name, held): (&String, &Maintenance)| match name.as_str() {
+                "" => held.words(),
+                name => format!("{} for the group {name}", held.words()),
+            };
+            all.iter().map(one).collect::<Vec<_>>().join(", ")
+        };
+        info!("this router is {words}");
+        self.trouble.note(FILE, failure.map(|error| format!("will be forgotten with lbd: {error}")));
+        self.tell(Kind::Maintenance, format!("this router is {words}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::types::Forced;
+
+    #[test]
+    fn what_is_held_is_remembered_until_it_is_released() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("lbd.sock");
+        assert_eq!(remembered(&socket), Held::new());
+        let held = Maintenance { role: Forced::Standby, reason: "new cables".to_owned() };
+        let all = Held::from([("west".to_owned(), held)]);
+        remember(&socket, &all).unwrap();
+        assert_eq!(remembered(&socket), all);
+        remember(&socket, &Held::new()).unwrap();
+        assert_eq!(remembered(&socket), Held::new());
+        remember(&socket, &Held::new()).unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_holds_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("lbd.sock");
+        for text in ["", "{}", "{\"\":{\"role\":\"leaving\",\"reason\":\"\"}}", "[]", "\u{0}\u{1}"] {
+            fs::write(file(&socket), text).unwrap();
+            assert_eq!(remembered(&socket), Held::new(), "{text:?}");
+        }
+    }
+}
