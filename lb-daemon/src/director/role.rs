@@ -109,9 +109,10 @@ impl Director {
     /// Makes the floating addresses of each group stand or not, as its role says; whether any had to be changed. Those of a
     /// group that is undecided, or leaves, stay as they are.
     pub(super) async fn place_addresses(&mut self) -> bool {
-        let [absent, present] = [false, true].map(|wanted| self.addresses_to_be(wanted));
         let (mut changed, mut failures) = (false, Vec::new());
-        for (floating, wanted) in [(absent, false), (present, true)] {
+        // A takeover waits for nothing else.
+        for wanted in [true, false] {
+            let floating = self.addresses_to_be(wanted);
             if floating.is_empty() {
                 continue;
             }
