@@ -50,6 +50,7 @@ use crate::{
     ha::{
         Role,
         driver::{Handle as Pair, RoleState},
+        engine::Maintenance,
     },
     health::{Checkers, Report},
     notify::Notifier,
@@ -112,6 +113,8 @@ pub struct Director {
     applied: Vec<Role>,
     /// The same, with their reasons.
     taken: Vec<RoleState>,
+    /// What the operator holds this router in, by group, as is remembered.
+    held: Vec<Option<Maintenance>>,
     /// What stands in the maps: nobody else writes them.
     tables: Tables,
     health: BTreeMap<RealId, bool>,
@@ -150,6 +153,7 @@ impl Director {
         Self {
             applied: vec![Role::Starting; parts.config.group_names().len()],
             taken: Vec::new(),
+            held: parts.pair.held(),
             tables: Tables::default(),
             health: BTreeMap::new(),
             tracks: Tracks::default(),
@@ -205,10 +209,7 @@ impl Director {
                     self.take_roles(&states).await;
                 }
                 Ok(()) = in_sync.changed() => self.parts.pair.in_sync(*in_sync.borrow_and_update()),
-                Ok(()) = maintenance.changed() => {
-                    let held = maintenance.borrow_and_update().clone();
-                    self.remember_maintenance(&held);
-                }
+                Ok(()) = maintenance.changed() => self.remember_maintenance(),
                 Ok(()) = reannounce.changed() => self.announce(),
                 changed = self.parts.topology.changed() => {
                     if changed.is_err() {

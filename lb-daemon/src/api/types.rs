@@ -76,8 +76,8 @@ pub struct PeerStatus {
     /// Every witness.
     #[serde(default)]
     pub witnesses: Vec<WitnessStatus>,
-    /// Heartbeats ignored, by cause: `"wrong_key"`, `"replayed"`, `"truncated"`, `"stranger"`, `"version"`, `"unproven"`
-    /// (authentic, but its sender has not answered this router yet: a few whenever a router starts).
+    /// Heartbeats ignored, by cause: `"wrong_key"`, `"replayed"`, `"truncated"`, `"stranger"`, `"version"`, `"unknown_group"`,
+    /// `"unproven"` (authentic, but its sender has not answered this router yet: a few whenever a router starts).
     pub ignored: BTreeMap<String, u64>,
     /// The last transitions of this router's role, newest first.
     pub transitions: Vec<Transition>,
@@ -154,7 +154,8 @@ pub struct SyncStatus {
     pub applied: u64,
     /// Connections that were removed at the end of a full transfer, since the peer does not have them any more.
     pub unlisted: u64,
-    /// Records that were not applied, by cause: `"unknown_server"`, `"used_here"`, `"table_full"`, `"contended"`, `"expired"`.
+    /// Records that were not applied, by cause: `"unknown_server"`, `"active_here"`, `"used_here"`,
+    /// `"table_full"`, `"contended"`, `"expired"`.
     pub refused: BTreeMap<String, u64>,
     /// Streams that were refused, by cause: `"stranger"`, `"busy"`, `"timeout"`, `"wrong_key"`, `"version"`, `"broken"`.
     pub rejected: BTreeMap<String, u64>,

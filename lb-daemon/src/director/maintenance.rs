@@ -65,25 +65,29 @@ fn remember(socket: &Path, held: &Held) -> io::Result<()> {
 
 impl Director {
     /// Holds this router in a role, or releases it.
-    pub(super) fn maintain(&self, change: MaintenanceChange) -> Result<Done, ApiError> {
+    pub(super) fn maintain(&mut self, change: MaintenanceChange) -> Result<Done, ApiError> {
         let MaintenanceChange { role, reason, group } = change;
         if reason.len() > MAX_REASON || reason.chars().any(char::is_control) {
             return Err(ApiError::bad_request(format!("the reason is one line of up to {MAX_REASON} bytes")));
         }
         self.find_group(group.as_deref())?;
         let held = role.map(|role| Maintenance { role, reason });
-        self.parts
-            .pair
-            .hold(group.as_deref(), held.as_ref())
-            .map(|message| Done { message })
-            .map_err(ApiError::conflict)
+        let result = self.parts.pair.hold(group.as_deref(), held.as_ref());
+        // Before it is said that it was done. Some groups may be held although others are not.
+        self.remember_maintenance();
+        result.map(|message| Done { message }).map_err(ApiError::conflict)
     }
 
-    /// Remembers what this router is held in from now on, and tells of it.
-    pub(super) fn remember_maintenance(&mut self, held: &[Option<Maintenance>]) {
+    /// Remembers what this router is held in from now on, and tells of it, where that is news.
+    pub(super) fn remember_maintenance(&mut self) {
+        let held = self.parts.pair.held();
+        if held == self.held {
+            return;
+        }
         let names = self.parts.config.group_names();
-        let pairs = || names.iter().zip(held).filter_map(|(name, held)| Some((name.clone(), held.clone()?)));
-        let all: Held = pairs().collect();
+        let pairs = names.into_iter().zip(held.clone()).filter_map(|(name, held)| Some((name, held?)));
+        let all: Held = pairs.collect();
+        self.held = held;
         let failure = remember(&self.parts.config.daemon.socket, &all).err();
         let words = if all.is_empty() {
             "not held by the operator any more".to_owned()

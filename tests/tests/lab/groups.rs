@@ -14,6 +14,8 @@ use lb_tests::lab::{
     wait::{pause, until},
 };
 
+use nix::sys::signal::Signal;
+
 use crate::support::{DIRECT, NAT, lab};
 
 /// Port of the services whose connections are held.
@@ -71,6 +73,30 @@ fn a_router_that_stops_and_returns_fails_no_request_of_either_group() {
     assert_eq!(status.role, "active");
     assert!(status.addresses.iter().all(|address| address.present), "{:?}", status.addresses);
     assert_eq!(lab.routers[R2].status().unwrap().role, "standby");
+}
+
+#[test]
+fn what_befalls_one_router_disturbs_no_request_of_the_others_group() {
+    let Some(mut lab) = split(|_| {}) else { return };
+    let load = Load::start(lab.client().unwrap(), Plan::steady(DIRECT, 50)).unwrap();
+    lab.routers[R1].signal(Signal::SIGSTOP).unwrap();
+    active(&lab, R2, NAT_GROUP);
+    lab.routers[R1].signal(Signal::SIGCONT).unwrap();
+    active(&lab, R1, NAT_GROUP);
+    standby(&lab, R2, NAT_GROUP);
+    lab.routers[R1].kill().unwrap();
+    active(&lab, R2, NAT_GROUP);
+    lab.routers[R1].start().unwrap();
+    active(&lab, R1, NAT_GROUP);
+    standby(&lab, R2, NAT_GROUP);
+    let summary = Summary::of(&load.finish().unwrap());
+    assert!(summary.requests > 50 && summary.failed() == 0, "{summary:?}");
+    let direct = group(&lab, R2, DIRECT_GROUP);
+    assert_eq!(direct.role, "active");
+    let changes = lab.routers[R2].status().unwrap().peer.unwrap().transitions;
+    let moved = changes.iter().filter(|one| one.group.as_deref() == Some(DIRECT_GROUP)).count();
+    let at_start = changes.iter().filter(|one| one.from == "starting").count();
+    assert!(moved <= 2 && at_start == 2, "only the start moved it: {changes:?}");
 }
 
 /// A laboratory with two groups, settled; `None`, said loudly, where none can be built.

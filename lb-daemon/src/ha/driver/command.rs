@@ -82,6 +82,12 @@ impl Handle {
         if all.iter().all(|(_, (done, _))| *done) { Ok(text) } else { Err(text) }
     }
 
+    /// What the operator holds this router in, by group.
+    #[must_use]
+    pub fn held(&self) -> Vec<Option<Maintenance>> {
+        self.shared.lock().engines.iter().map(|engine| engine.maintenance().cloned()).collect()
+    }
+
     /// Asks one engine or all of them; the answers with the names of their groups.
     fn each<T>(&self, group: Option<&str>, ask: impl Fn(&mut Engine) -> T) -> Vec<(String, T)> {
         let mut core = self.shared.lock();
