@@ -1,6 +1,7 @@
 //! The data plane behind a trait: [`kernel`] is the XDP program and its pinned maps, [`memory`] a twin without a kernel.
 //! Nothing outside this folder imports aya.
 
+mod adopt;
 mod attach;
 mod carry;
 mod entry;

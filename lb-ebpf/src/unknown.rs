@@ -38,8 +38,8 @@ pub(crate) fn process(frame: &mut Frame, packet: &Packet, now: Stamp) -> Option<
 /// A packet for a virtual service, of no known connection.
 #[inline(always)]
 fn for_service(frame: &mut Frame, packet: &Packet, service: &Service, now: Stamp) -> Result<Sent, Failure> {
-    let peer = Peer::of(frame, packet.macs)?;
     let is_active = service.closed == 0 && role()? == RouterRole::Active;
+    let peer = Peer::of(frame, packet.macs)?;
     // What the peer passes on to a standby it has not scheduled itself: for a moment of a handover both are standby, and
     // to refuse the connection then would be the only failure that a client sees of it.
     let is_ours = is_active || matches!(peer, Peer::Sender);

@@ -7,7 +7,7 @@ use aya::Ebpf;
 use lb_common::{Counter, RealCounters, Reason, ServiceKey};
 
 use super::{
-    Datapath, Error, FlowTable, Op, Schedules, attach,
+    Datapath, Error, FlowTable, Op, Schedules, adopt, attach,
     entry::Entry,
     flow_table::KernelFlowTable,
     load,
@@ -84,7 +84,9 @@ impl KernelDatapath {
     ) -> Result<(Self, Vec<String>), Error> {
         attach::refuse_foreign(pins, interfaces)?;
         resize::settle(pins)?;
+        let kept = adopt::from_older_layout(pins, &load::shapes(&settings.limits))?;
         let (pins, mut ebpf, mut notices) = load_in(pins, kernel, settings)?;
+        notices.extend(kept);
         let log = match settings.bpf_log {
             BpfLog::Off => None,
             BpfLog::Warn | BpfLog::Info | BpfLog::Debug => {

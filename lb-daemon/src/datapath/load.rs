@@ -21,8 +21,8 @@ use crate::config::{BpfLog, Limits};
 const VERIFIER_LINES: usize = 8;
 
 /// What a map must be.
-struct Shape {
-    name: &'static str,
+pub(super) struct Shape {
+    pub(super) name: &'static str,
     kind: MapType,
     key: usize,
     value: usize,
@@ -99,7 +99,7 @@ fn keep_hash_key(ebpf: &mut Ebpf, key: HashKey) -> Result<(), Error> {
 
 /// Entries of the map pinned at `path`; `None` where none is pinned. aya reuses a pinned map of any shape, so it is
 /// compared here.
-fn pinned_entries(shape: &Shape, path: &Path) -> Result<Option<u32>, Error> {
+pub(super) fn pinned_entries(shape: &Shape, path: &Path) -> Result<Option<u32>, Error> {
     if !path.exists() {
         return Ok(None);
     }
@@ -133,7 +133,7 @@ fn kept_size(shape: &Shape, entries: u32) -> String {
 }
 
 /// Every map, with the sizes that `limits` asks for.
-fn shapes(limits: &Limits) -> [Shape; 20] {
+pub(super) fn shapes(limits: &Limits) -> [Shape; 20] {
     let Limits { flows, services, reals } = *limits;
     let rings = services.saturating_mul(2);
     let (of_flows, of_services, of_reals) =

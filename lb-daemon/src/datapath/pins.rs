@@ -113,6 +113,18 @@ impl Pins {
         Ok(names(&self.links())?.iter().map(|name| unescape(name)).collect())
     }
 
+    /// Number and directory of the newest layout before this one; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub(super) fn older_layout(&self) -> Result<Option<(u32, PathBuf)>, Error> {
+        let numbered = self.layouts()?.into_iter().filter_map(|folder| {
+            let number = folder.file_name()?.to_str()?.strip_prefix('v')?.parse().ok()?;
+            Some((number, folder))
+        });
+        Ok(numbered.filter(|(number, _)| *number < LAYOUT_VERSION).max())
+    }
+
     /// Removes the maps of other layouts, which no program of this version reads. Returns their directories.
     ///
     /// # Errors
