@@ -8,7 +8,9 @@ mod build_ebpf;
 mod builder;
 mod ci;
 mod demo;
+mod fuzz;
 mod lint;
+mod outage;
 mod setup;
 mod shell;
 mod test;
@@ -32,6 +34,10 @@ enum Command {
     Demo(demo::Args),
     /// Measure what a packet costs, as a multiple of what the kernel's own operations cost; needs root
     Bench(bench::Args),
+    /// Measure how long services are silent when a router fails; needs root
+    Outage(outage::Args),
+    /// Fuzz what a peer sends, guided by coverage; no root needed
+    Fuzz(fuzz::Args),
     /// Compare the formatting with rustfmt's, and run clippy for host and BPF
     Lint,
     /// Check the tree: sizes, docs, links, leftovers
@@ -48,6 +54,8 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Outage(args) => outage::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Lint => lint::run(),
         Command::Tidy => tidy::run(),
         Command::Ci => ci::run(),

@@ -17,6 +17,9 @@ pub struct Config {
     pub router: Router,
     /// `[peer]`
     pub peer: Option<Peer>,
+    /// `[[track]]`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub track: Vec<Track>,
     /// `[[vip]]`
     pub vip: Vec<Vip>,
     /// `[[service]]`
@@ -47,11 +50,17 @@ pub struct Vip {
     pub interface: String,
 }
 
-/// The pair. Timers are left at their defaults, which the bounds of the demo rest on.
+/// The pair. The bounds of the demo rest on the timers that are left at their defaults.
 #[derive(Clone, Debug, Serialize)]
 pub struct Peer {
     /// Higher becomes active.
     pub priority: u8,
+    /// Time between two heartbeats, where it is not the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    /// Silence that means death, where it is not the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_after: Option<String>,
     /// `"auto"` or `"manual"`.
     pub failback: String,
     /// Time a returning router waits.
@@ -60,6 +69,20 @@ pub struct Peer {
     pub key: String,
     /// Heartbeat paths.
     pub paths: Vec<HeartbeatPath>,
+}
+
+/// Something that a router watches about itself: always a link, whose loss is a fault.
+#[derive(Clone, Debug, Serialize)]
+pub struct Track {
+    /// Name.
+    pub name: String,
+    /// `"link"`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Interface.
+    pub interface: String,
+    /// Whether it makes the router unfit.
+    pub fault: bool,
 }
 
 /// One way between the routers.
@@ -164,6 +187,7 @@ impl Config {
                 nat_router: vip(NAT_ROUTER, 24, "eth1"),
             },
             peer: Some(Peer::standard(name)),
+            track: Vec::new(),
             vip: vec![vip(NAT_VIP, 32, "eth0"), vip(DIRECT_VIP, 32, "eth0")],
             service: vec![
                 Service::web(Part::NatServer),
@@ -198,10 +222,24 @@ impl Peer {
         };
         Self {
             priority: if name == "r1" { 150 } else { 100 },
+            interval: None,
+            dead_after: None,
             failback: "auto".to_owned(),
             failback_delay: "2s".to_owned(),
             key: "a-shared-secret-of-the-lab".to_owned(),
             paths: vec![path("192.0.2.2", "192.0.2.3"), path("10.11.12.2", "10.11.12.3")],
+        }
+    }
+}
+
+impl Track {
+    /// The loss of an interface is a fault.
+    pub fn link(interface: &str) -> Self {
+        Self {
+            name: interface.to_owned(),
+            kind: "link".to_owned(),
+            interface: interface.to_owned(),
+            fault: true,
         }
     }
 }

@@ -12,6 +12,7 @@ mod hostile_packets;
 mod itself;
 mod many_connections;
 mod nat_tcp;
+mod outage;
 mod power_off;
 mod refusals;
 mod reload;

@@ -7,19 +7,14 @@ use lb_common::ConnState;
 use lb_daemon::api::types::{Connection, SyncStatus};
 use lb_tests::lab::{
     Lab, R1, R2, api,
-    config::{Config, Service},
-    crowd::{Crowd, Held},
+    background::{NAMES, STREAM, configure, hold, respond},
     downloads::Downloads,
-    responder::{Protocol, Responder},
-    topology::{CLIENT, DIRECT_VIP, NAT_VIP, Part},
+    topology::{DIRECT_VIP, NAT_VIP},
     wait::until,
 };
 
 use crate::support::pair_with;
 
-/// Ports of the services of this test: an exchange in words, and a stream.
-const NAMES: u16 = 7000;
-const STREAM: u16 = 7001;
 /// Connections that are held to each service of the first kind, and downloads from each of the second.
 const HELD: u32 = 250;
 const DOWNLOADS: usize = 10;
@@ -31,8 +26,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[test]
 fn the_loss_of_the_active_router_costs_no_established_connection() {
     let Some(mut lab) = pair_with(configure) else { return };
-    let responders = [Part::NatServer, Part::DirectServer].map(|part| responders(&lab, part));
-    let held = [NAT_VIP, DIRECT_VIP].map(|address| hold(&lab, SocketAddrV4::new(address, NAMES)));
+    let responders = respond(&lab, RATE).unwrap();
+    let held = [NAT_VIP, DIRECT_VIP].map(|address| hold(&lab, address, HELD).unwrap());
     let downloads = [NAT_VIP, DIRECT_VIP].map(|address| {
         Downloads::start(lab.client().unwrap(), SocketAddrV4::new(address, STREAM), DOWNLOADS).unwrap()
     });
@@ -62,10 +57,10 @@ fn the_loss_of_the_active_router_costs_no_established_connection() {
 #[test]
 fn a_router_that_returns_gets_the_connections_before_its_role() {
     let Some(mut lab) = pair_with(configure) else { return };
-    let _responders = [Part::NatServer, Part::DirectServer].map(|part| responders(&lab, part));
+    let _responders = respond(&lab, RATE).unwrap();
     assert!(lab.routers[R1].stop().unwrap().success());
     until("r2 to be active", LIMIT, || Ok(lab.routers[R2].is_active())).unwrap();
-    let held = hold(&lab, SocketAddrV4::new(NAT_VIP, NAMES));
+    let held = hold(&lab, NAT_VIP, HELD).unwrap();
     lab.routers[R1].start().unwrap();
     lab.wait_settled().unwrap();
     assert_eq!(established(&lab, R1), HELD as usize, "known before the role was taken");
@@ -73,27 +68,6 @@ fn a_router_that_returns_gets_the_connections_before_its_role() {
     // What it has now is enough: the other router's data plane is not needed any more.
     lab.power_off(R2).unwrap();
     assert_eq!(held.close().unwrap().succeeded(), u64::from(HELD));
-}
-
-/// The routers' configuration: both kinds of service, by both methods.
-fn configure(config: &mut Config) {
-    for (part, method) in [(Part::NatServer, "nat"), (Part::DirectServer, "direct")] {
-        for (name, port) in [("names", NAMES), ("stream", STREAM)] {
-            config.service.push(Service::tcp(&format!("{name}-{method}"), port, part));
-        }
-    }
-}
-
-fn responders(lab: &Lab, part: Part) -> [Responder; 2] {
-    let servers = || lab.servers.iter().filter(move |server| server.part() == part);
-    [(NAMES, Protocol::Names), (STREAM, Protocol::Stream { rate: RATE })]
-        .map(|(port, protocol)| Responder::start(servers(), port, protocol).unwrap())
-}
-
-fn hold(lab: &Lab, target: SocketAddrV4) -> Held {
-    let namespace = lab.client().unwrap().clone();
-    let timeout = Duration::from_secs(20);
-    Crowd { namespace, sources: vec![CLIENT], target, concurrency: 1, timeout }.hold(0..HELD).unwrap()
 }
 
 fn sync(lab: &Lab, router: usize) -> SyncStatus {
