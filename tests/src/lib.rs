@@ -7,4 +7,5 @@ pub mod mapped;
 pub mod outage;
 pub mod packet;
 pub mod prog;
+pub mod soak;
 pub mod translated;

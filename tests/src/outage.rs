@@ -12,13 +12,14 @@ use anyhow::{Context, Result};
 
 use crate::lab::{
     Lab, R1, R2,
-    background::{self, Background, NAMES, Size},
+    background::{self, Background, NAMES, Size, respond},
     config::{Config, Track},
     fault::Fault,
     load::{
         Load, Plan,
         record::{Record, Summary},
     },
+    responder::Responder,
     silence::{Kind, Silences},
     topology::{DIRECT_VIP, HTTP_PORT, NAT_VIP},
     wait::{pause, until},
@@ -28,6 +29,8 @@ pub use table::Table;
 
 /// Addresses of the services through NAT and through direct routing.
 const ADDRESSES: [Ipv4Addr; 2] = [NAT_VIP, DIRECT_VIP];
+/// Bytes a second of each download.
+const RATE: u64 = 200_000;
 /// New connections a second to each address.
 const NEW: u32 = 100;
 /// Time that a change of role may take, on a busy machine; a longer one is no figure but a failure.
@@ -99,7 +102,7 @@ const PLANNED: Duration = Duration::from_millis(50);
 pub fn measure(lab: &mut Lab, timers: Timers, size: Size, mut tell: impl FnMut(&str)) -> Result<Table> {
     lab.start_routers(|config| timers.configure(config))?;
     let mut meter = Meter::start(lab, size)?;
-    until("the peer to know every connection", LIMIT, || in_sync(lab)).context("at the start")?;
+    until("the peer to know every connection", LIMIT, || Ok(background::known(lab, R2)? == size.all()))?;
     meter.row("nothing", None, || pause(QUIET))?;
     for fault in Fault::ALL {
         tell(&format!("{} …", fault.name()));
@@ -129,6 +132,7 @@ fn in_sync(lab: &Lab) -> Result<bool> {
 struct Meter {
     silences: Silences,
     background: Background,
+    _responders: Vec<Responder>,
     loads: Vec<Load>,
     rows: Vec<(Row, Instant, Instant)>,
 }
@@ -137,10 +141,11 @@ impl Meter {
     fn start(lab: &Lab, size: Size) -> Result<Self> {
         let client = lab.client()?;
         let silences = Silences::watch(client, "eth0", NAMES)?;
+        let responders = respond(lab, RATE)?;
         let background = Background::start(lab, size)?;
         let load = |address| Load::start(client, Plan::steady(SocketAddrV4::new(address, HTTP_PORT), NEW));
         let loads = ADDRESSES.into_iter().map(load).collect::<Result<_>>()?;
-        Ok(Self { silences, background, loads, rows: Vec::new() })
+        Ok(Self { silences, background, _responders: responders, loads, rows: Vec::new() })
     }
 
     /// Lets `change` happen and notes what it cost.

@@ -11,7 +11,7 @@ use lb_tests::{
 
 /// The traffic: 500 connections that ask, each every two seconds and thus one every eight milliseconds to each address, and
 /// 20 downloads.
-const SIZE: Size = Size { connections: 250, period: Duration::from_secs(2), downloads: 10, rate: 200_000 };
+const SIZE: Size = Size { connections: 250, period: Duration::from_secs(2), downloads: 10 };
 
 /// Faults of the active router under load, and how long nothing comes of the services, from captured packets.
 ///

@@ -26,6 +26,21 @@ use super::{
 /// Time without an answer after which a connection counts as lost: longer than any back-off of TCP within a test.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// A connection that was lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Its server.
+    pub server: String,
+    /// What became of it.
+    pub error: String,
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.server, self.error)
+    }
+}
+
 /// Connections that ask. Dropping it resets them.
 #[derive(Debug)]
 pub struct Asking {
@@ -38,7 +53,7 @@ pub struct Asking {
 #[derive(Debug, Default)]
 struct Shared {
     answers: AtomicU64,
-    lost: Mutex<Vec<String>>,
+    lost: Mutex<Vec<Loss>>,
 }
 
 impl Asking {
@@ -62,7 +77,11 @@ impl Asking {
             tasks.push(runtime.spawn(async move {
                 let outcome = ask(stream, name, turn, &shared, stopped).await;
                 if let Err(error) = &outcome {
-                    shared.lost.lock().unwrap_or_else(PoisonError::into_inner).push(error.to_string());
+                    shared
+                        .lost
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(Loss { server: names::name(name), error: error.to_string() });
                 }
                 outcome
             }));
@@ -75,8 +94,8 @@ impl Asking {
         self.shared.answers.load(Ordering::Relaxed)
     }
 
-    /// What became of those that were lost so far.
-    pub fn lost(&self) -> Vec<String> {
+    /// Those that were lost so far.
+    pub fn lost(&self) -> Vec<Loss> {
         self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

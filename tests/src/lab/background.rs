@@ -4,10 +4,12 @@
 use std::{net::SocketAddrV4, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use lb_common::ConnState;
+use lb_daemon::api::types::Connection;
 
 use super::{
-    Lab,
-    asking::Asking,
+    Lab, api,
+    asking::{Asking, Loss},
     config::{Config, Service},
     crowd::{Crowd, Held},
     downloads::Downloads,
@@ -35,8 +37,6 @@ pub struct Size {
     pub period: Duration,
     /// Downloads, from each of both addresses.
     pub downloads: usize,
-    /// Bytes a second of each.
-    pub rate: u64,
 }
 
 /// Connections under way. Dropping it cuts them.
@@ -44,7 +44,6 @@ pub struct Size {
 pub struct Background {
     asking: Vec<Asking>,
     downloads: Vec<Downloads>,
-    _responders: Vec<Responder>,
 }
 
 /// Adds both services by both methods to a router's configuration.
@@ -77,16 +76,34 @@ pub fn hold(lab: &Lab, address: std::net::Ipv4Addr, connections: u32) -> Result<
     Crowd { namespace, sources: vec![CLIENT], target, concurrency: 1, timeout: CONNECT }.hold(0..connections)
 }
 
+/// Connections of these services that a router knows and takes for established.
+///
+/// # Errors
+/// When its `lbd` does not answer.
+pub fn known(lab: &Lab, router: usize) -> Result<usize> {
+    let all: Vec<Connection> = api::get(&lab.routers[router].socket(), "/v1/connections")?;
+    let ours = |one: &&Connection| {
+        one.state == ConnState::Established && [NAMES, STREAM].contains(&one.virtual_address.port())
+    };
+    Ok(all.iter().filter(ours).count())
+}
+
+impl Size {
+    /// All connections.
+    pub const fn all(&self) -> usize {
+        2 * (self.connections as usize + self.downloads)
+    }
+}
+
 impl Background {
-    /// Starts all of it, against routers that [`configure`] has changed.
+    /// Starts all of it, against routers that [`configure`] has changed and servers that [`respond`].
     ///
     /// # Errors
     /// When a connection cannot be opened.
     pub fn start(lab: &Lab, size: Size) -> Result<Self> {
         // Both ends of every connection are in this process, and so are those of whatever else is asked meanwhile.
         allow_open_files(4 * u64::from(size.connections) + 16_384)?;
-        let mut this =
-            Self { asking: Vec::new(), downloads: Vec::new(), _responders: respond(lab, size.rate)? };
+        let mut this = Self { asking: Vec::new(), downloads: Vec::new() };
         for address in ADDRESSES {
             let target = SocketAddrV4::new(address, STREAM);
             this.asking.push(Asking::start(hold(lab, address, size.connections)?, size.period)?);
@@ -105,10 +122,14 @@ impl Background {
         self.downloads.iter().flat_map(Downloads::received).collect()
     }
 
-    /// Connections that were lost so far.
+    /// Those of the connections that ask which were lost so far.
+    pub fn lost_asking(&self) -> Vec<Loss> {
+        self.asking.iter().flat_map(Asking::lost).collect()
+    }
+
+    /// Connections and downloads that were lost so far.
     pub fn lost(&self) -> usize {
-        self.asking.iter().map(|asking| asking.lost().len()).sum::<usize>()
-            + self.downloads.iter().map(Downloads::broken).sum::<usize>()
+        self.lost_asking().len() + self.downloads.iter().map(Downloads::broken).sum::<usize>()
     }
 
     /// Ends all of it.
@@ -116,7 +137,7 @@ impl Background {
     /// # Errors
     /// When any connection was lost at any time, or a byte of a download was not the one that had to come.
     pub fn finish(self) -> Result<()> {
-        let Self { asking, downloads, _responders } = self;
+        let Self { asking, downloads } = self;
         for asking in asking {
             let tally = asking.finish()?;
             if !tally.failures.is_empty() {

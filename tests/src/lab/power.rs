@@ -1,10 +1,11 @@
-//! Routers without power, cables that are pulled, and how both come back.
+//! Routers without power, cables that are pulled or lose heartbeats, and how all of them come back.
 
 use anyhow::{Context, Result};
 
 use super::{
     Lab, set_up_host, set_up_switch,
     topology::{HOSTS, Host, host_cables},
+    xdp_pass::PassProgram,
 };
 
 impl Lab {
@@ -42,6 +43,17 @@ impl Lab {
         let port = self.host(index)?.ports.get(number).context("no such port")?;
         let state = if up { "up" } else { "down" };
         self.namespace("switch")?.ip(&format!("link set {} {state}\n", port.switch))
+    }
+
+    /// Lets three in ten of a router's heartbeats be lost on every path, or none again.
+    ///
+    /// # Errors
+    /// When the router has no cables.
+    pub fn lose_heartbeats(&self, index: usize, lose: bool) -> Result<()> {
+        let program = if lose { PassProgram::load_lossy()? } else { PassProgram::load()? };
+        let ports = self.host(index)?.ports;
+        let ours = self.links.iter().filter(|(switch, _)| ports.iter().any(|port| port.switch == *switch));
+        ours.map(|(_, link)| link).try_for_each(|link| link.replace(&program))
     }
 
     fn host(&self, index: usize) -> Result<&'static Host> {

@@ -10,7 +10,7 @@ use lb_tests::{
 
 use crate::support::lab;
 
-const SIZE: Size = Size { connections: 250, period: Duration::from_secs(2), downloads: 10, rate: 100_000 };
+const SIZE: Size = Size { connections: 250, period: Duration::from_secs(2), downloads: 10 };
 
 #[test]
 fn no_fault_costs_an_established_connection_or_a_byte_of_a_download() {

@@ -3,11 +3,10 @@
 
 use std::{collections::BTreeMap, net::SocketAddrV4, time::Duration};
 
-use lb_common::ConnState;
-use lb_daemon::api::types::{Connection, SyncStatus};
+use lb_daemon::api::types::SyncStatus;
 use lb_tests::lab::{
-    Lab, R1, R2, api,
-    background::{NAMES, STREAM, configure, hold, respond},
+    Lab, R1, R2,
+    background::{STREAM, configure, hold, known, respond},
     downloads::Downloads,
     topology::{DIRECT_VIP, NAT_VIP},
     wait::until,
@@ -32,7 +31,7 @@ fn the_loss_of_the_active_router_costs_no_established_connection() {
         Downloads::start(lab.client().unwrap(), SocketAddrV4::new(address, STREAM), DOWNLOADS).unwrap()
     });
     let all = 2 * (HELD as usize + DOWNLOADS);
-    until("r2 to know every connection", LIMIT, || Ok(established(&lab, R2) == all)).unwrap();
+    until("r2 to know every connection", LIMIT, || Ok(known(&lab, R2)? == all)).unwrap();
     assert!(sync(&lab, R1).in_sync && sync(&lab, R2).in_sync, "{:?}", sync(&lab, R1));
 
     lab.power_off(R1).unwrap();
@@ -63,7 +62,7 @@ fn a_router_that_returns_gets_the_connections_before_its_role() {
     let held = hold(&lab, NAT_VIP, HELD).unwrap();
     lab.routers[R1].start().unwrap();
     lab.wait_settled().unwrap();
-    assert_eq!(established(&lab, R1), HELD as usize, "known before the role was taken");
+    assert_eq!(known(&lab, R1).unwrap(), HELD as usize, "known before the role was taken");
     until("r2 to follow", LIMIT, || Ok(sync(&lab, R2).in_sync && sync(&lab, R1).in_sync)).unwrap();
     // What it has now is enough: the other router's data plane is not needed any more.
     lab.power_off(R2).unwrap();
@@ -72,13 +71,4 @@ fn a_router_that_returns_gets_the_connections_before_its_role() {
 
 fn sync(lab: &Lab, router: usize) -> SyncStatus {
     lab.routers[router].status().unwrap().sync.unwrap()
-}
-
-/// Connections of the services of this test that a router knows and takes for established.
-fn established(lab: &Lab, router: usize) -> usize {
-    let all: Vec<Connection> = api::get(&lab.routers[router].socket(), "/v1/connections").unwrap();
-    let ours = |one: &&Connection| {
-        one.state == ConnState::Established && [NAMES, STREAM].contains(&one.virtual_address.port())
-    };
-    all.iter().filter(ours).count()
 }
