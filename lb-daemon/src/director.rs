@@ -184,7 +184,10 @@ impl Director {
                     let state = role.borrow_and_update().clone();
                     self.take_role(&state).await;
                 }
-                Ok(()) = in_sync.changed() => self.parts.pair.in_sync(*in_sync.borrow_and_update()),
+                Ok(()) = in_sync.changed() => {
+                    in_sync.mark_unchanged();
+                    self.tell_readiness();
+                }
                 Ok(()) = reannounce.changed() => self.announce(),
                 changed = self.parts.topology.changed() => {
                     if changed.is_err() {
@@ -198,6 +201,7 @@ impl Director {
                 Some(report) = self.parts.reports.recv() => self.report(report),
                 counts = self.surveyor.finished() => self.surveyed(counts),
                 _ = tick.tick() => {
+                    self.tell_readiness();
                     self.sample();
                     self.heal().await;
                     // A whole period for the others, however long that took.
@@ -242,6 +246,15 @@ impl Director {
         info!("real server {}:{} is {words}: {detail}", real.address, real.port);
         self.health.insert(real, healthy);
         self.replan();
+        self.tell_readiness();
+    }
+
+    /// Tells the pair whether this router could be active as well as its peer is: it has the peer's connections, and no real
+    /// server is on its way back, as all are after a cable has been plugged in again. New connections would be refused for
+    /// want of a server that the peer has.
+    fn tell_readiness(&self) {
+        let in_sync = *self.parts.sync.in_sync.borrow();
+        self.parts.pair.in_sync(in_sync && !self.parts.checkers.are_rising());
     }
 
     /// Takes in what was found of a track, and tells the pair what it means for this router.

@@ -51,6 +51,11 @@ impl Checkers {
         }
     }
 
+    /// Whether any real server that was down is on its way back: its last check has succeeded, and a few more are to follow.
+    pub fn are_rising(&self) -> bool {
+        self.tasks.values().any(|task| *task.rising.borrow())
+    }
+
     /// What the last check of each real server said, for people; those without a result are absent.
     pub fn details(&self) -> BTreeMap<RealId, String> {
         let details = self.tasks.iter().map(|(real, task)| (*real, task.detail.borrow().clone()));
@@ -63,6 +68,7 @@ impl Checkers {
 struct Task {
     check: watch::Sender<Check>,
     detail: watch::Receiver<Option<String>>,
+    rising: watch::Receiver<bool>,
     handle: JoinHandle<()>,
 }
 
@@ -71,8 +77,9 @@ impl Task {
         let state = Hysteresis::new(check.rise, check.fall);
         let (check, checks) = watch::channel(check);
         let (details, detail) = watch::channel(None);
-        let handle = tokio::spawn(Checker { real, checks, state, details, reports }.run());
-        Self { check, detail, handle }
+        let (rises, rising) = watch::channel(false);
+        let handle = tokio::spawn(Checker { real, checks, state, details, rises, reports }.run());
+        Self { check, detail, rising, handle }
     }
 
     /// Lets the task go on with `check`, if that is another one.
@@ -97,6 +104,7 @@ struct Checker {
     checks: watch::Receiver<Check>,
     state: Hysteresis,
     details: watch::Sender<Option<String>>,
+    rises: watch::Sender<bool>,
     reports: mpsc::Sender<Report>,
 }
 
@@ -139,12 +147,15 @@ impl Checker {
             Err(failure) if failure.is_local() => {
                 // The router's own trouble says nothing about the real server.
                 self.details.send_replace(Some(format!("not checked: {failure}")));
+                self.rises.send_replace(false);
                 return Some(());
             }
             Err(failure) => (false, failure.to_string()),
         };
         self.details.send_replace(Some(detail.clone()));
-        match self.state.observe(ok) {
+        let flip = self.state.observe(ok);
+        self.rises.send_replace(self.state.is_rising());
+        match flip {
             None => Some(()),
             Some(healthy) => self.reports.send(Report { real: self.real, healthy, detail }).await.ok(),
         }

@@ -41,6 +41,9 @@ impl std::fmt::Display for Loss {
     }
 }
 
+/// Time to close what is open.
+const CLOSE: Duration = Duration::from_secs(5);
+
 /// Connections that ask. Dropping it resets them.
 #[derive(Debug)]
 pub struct Asking {
@@ -120,7 +123,8 @@ impl Asking {
 impl Drop for Asking {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // When this returns the sockets are closed, and their ports are to be had again.
+            runtime.shutdown_timeout(CLOSE);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use lb_daemon::api::types::Stats;
+use lb_daemon::api::types::{Stats, Status};
 
 use super::{act, report::Report, step::Step, vitals::Vitals};
 use crate::lab::{
@@ -182,12 +182,16 @@ fn begin(lab: &Lab) -> Result<Background> {
     Ok(background)
 }
 
-/// Waits until exactly r1 is active and each router knows what the other does.
+/// Waits until exactly r1 is active, each router knows what the other does, and neither has a fault: what is tracked is well
+/// again some time after it is.
 fn rest(lab: &Lab) -> Result<()> {
-    until("one active router and every connection copied", REST, || {
-        let one = lab.active()? == R1;
-        let synced = |index: usize| lab.routers[index].status().map(|status| status.sync);
-        Ok(one && [synced(R1)?, synced(R2)?].into_iter().all(|sync| sync.is_some_and(|sync| sync.in_sync)))
+    until("one active router, no fault and every connection copied", REST, || {
+        let calm = |index: usize| -> Result<bool> {
+            let Status { sync, peer, tracks, .. } = lab.routers[index].status()?;
+            let well = tracks.iter().all(|track| track.ok == Some(true));
+            Ok(well && sync.is_some_and(|sync| sync.in_sync) && peer.is_some_and(|peer| !peer.fault))
+        };
+        Ok(lab.active()? == R1 && calm(R1)? && calm(R2)?)
     })
 }
 
