@@ -168,6 +168,7 @@ impl Director {
         let mut reannounce = self.parts.pair.reannounce.clone();
         let mut in_sync = self.parts.sync.in_sync.clone();
         in_sync.mark_changed();
+        let mut turns = self.parts.checkers.turns();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -188,6 +189,8 @@ impl Director {
                     in_sync.mark_unchanged();
                     self.tell_readiness();
                 }
+                // Before what is found of a track: with the end of a fault the role may be asked for at once.
+                Ok(()) = turns.changed() => self.tell_readiness(),
                 Ok(()) = reannounce.changed() => self.announce(),
                 changed = self.parts.topology.changed() => {
                     if changed.is_err() {
@@ -201,7 +204,6 @@ impl Director {
                 Some(report) = self.parts.reports.recv() => self.report(report),
                 counts = self.surveyor.finished() => self.surveyed(counts),
                 _ = tick.tick() => {
-                    self.tell_readiness();
                     self.sample();
                     self.heal().await;
                     // A whole period for the others, however long that took.
@@ -246,7 +248,6 @@ impl Director {
         info!("real server {}:{} is {words}: {detail}", real.address, real.port);
         self.health.insert(real, healthy);
         self.replan();
-        self.tell_readiness();
     }
 
     /// Tells the pair whether this router could be active as well as its peer is: it has the peer's connections, and no real
@@ -302,6 +303,7 @@ impl Director {
         let wanted = checks(&self.parts.config, &self.overrides);
         self.health.retain(|id, _| wanted.contains_key(id));
         self.parts.checkers.set(wanted);
+        self.tell_readiness();
     }
 }
 

@@ -21,6 +21,8 @@ use crate::{config::Check, plan::RealId};
 #[derive(Debug)]
 pub struct Checkers {
     reports: mpsc::Sender<Report>,
+    /// How often a real server has begun or ceased to rise.
+    turns: watch::Sender<u64>,
     tasks: BTreeMap<RealId, Task>,
 }
 
@@ -28,7 +30,7 @@ impl Checkers {
     /// Checks nothing so far. The first result of each real server and every flip goes to `reports`; while that is
     /// full, checks wait.
     pub fn new(reports: mpsc::Sender<Report>) -> Self {
-        Self { reports, tasks: BTreeMap::new() }
+        Self { reports, turns: watch::Sender::new(0), tasks: BTreeMap::new() }
     }
 
     /// Checks these real servers from now on, and no others.
@@ -45,7 +47,8 @@ impl Checkers {
             match self.tasks.get(&real) {
                 Some(task) => task.set(check),
                 None => {
-                    self.tasks.insert(real, Task::start(real, check, self.reports.clone()));
+                    self.tasks
+                        .insert(real, Task::start(real, check, self.reports.clone(), self.turns.clone()));
                 }
             }
         }
@@ -54,6 +57,11 @@ impl Checkers {
     /// Whether any real server that was down is on its way back: its last check has succeeded, and a few more are to follow.
     pub fn are_rising(&self) -> bool {
         self.tasks.values().any(|task| *task.rising.borrow())
+    }
+
+    /// Changes whenever [`are_rising`](Self::are_rising) may have changed by a check.
+    pub fn turns(&self) -> watch::Receiver<u64> {
+        self.turns.subscribe()
     }
 
     /// What the last check of each real server said, for people; those without a result are absent.
@@ -73,12 +81,12 @@ struct Task {
 }
 
 impl Task {
-    fn start(real: RealId, check: Check, reports: mpsc::Sender<Report>) -> Self {
+    fn start(real: RealId, check: Check, reports: mpsc::Sender<Report>, turns: watch::Sender<u64>) -> Self {
         let state = Hysteresis::new(check.rise, check.fall);
         let (check, checks) = watch::channel(check);
         let (details, detail) = watch::channel(None);
         let (rises, rising) = watch::channel(false);
-        let handle = tokio::spawn(Checker { real, checks, state, details, rises, reports }.run());
+        let handle = tokio::spawn(Checker { real, checks, state, details, rises, turns, reports }.run());
         Self { check, detail, rising, handle }
     }
 
@@ -105,6 +113,7 @@ struct Checker {
     state: Hysteresis,
     details: watch::Sender<Option<String>>,
     rises: watch::Sender<bool>,
+    turns: watch::Sender<u64>,
     reports: mpsc::Sender<Report>,
 }
 
@@ -147,17 +156,24 @@ impl Checker {
             Err(failure) if failure.is_local() => {
                 // The router's own trouble says nothing about the real server.
                 self.details.send_replace(Some(format!("not checked: {failure}")));
-                self.rises.send_replace(false);
+                self.rises(false);
                 return Some(());
             }
             Err(failure) => (false, failure.to_string()),
         };
         self.details.send_replace(Some(detail.clone()));
         let flip = self.state.observe(ok);
-        self.rises.send_replace(self.state.is_rising());
+        self.rises(self.state.is_rising());
         match flip {
             None => Some(()),
             Some(healthy) => self.reports.send(Report { real: self.real, healthy, detail }).await.ok(),
+        }
+    }
+
+    /// Notes whether the real server is on its way back.
+    fn rises(&self, rising: bool) {
+        if self.rises.send_replace(rising) != rising {
+            self.turns.send_modify(|turns| *turns += 1);
         }
     }
 }

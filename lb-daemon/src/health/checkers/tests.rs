@@ -62,11 +62,13 @@ async fn a_server_on_its_way_back_is_known_until_it_is_up() {
     checkers.set([(server.real, Check { rise, ..connect(10) })].into());
     assert_report(&mut reports, server.real, false, "connection refused").await;
     assert!(!checkers.are_rising());
+    let mut turns = checkers.turns();
     server.listen().await;
-    until(|| checkers.are_rising()).await;
+    timeout(PATIENCE, turns.changed()).await.unwrap().unwrap();
+    assert!(checkers.are_rising());
     checkers.set([(server.real, Check { rise: 2, ..connect(10) })].into());
     assert_report(&mut reports, server.real, true, "connected").await;
-    until(|| !checkers.are_rising()).await;
+    assert!(!checkers.are_rising(), "it has ceased before it is said to be up");
 }
 
 #[tokio::test]
@@ -138,8 +140,8 @@ async fn the_routers_own_trouble_changes_nothing() {
     let (details, detail) = watch::channel(None);
     let (_check, checks) = watch::channel(connect(10));
     let state = Hysteresis::new(1, 1);
-    let (rises, _) = watch::channel(false);
-    let mut checker = Checker { real: real(9), checks, state, details, rises, reports };
+    let (rises, turns) = (watch::Sender::new(false), watch::Sender::new(0));
+    let mut checker = Checker { real: real(9), checks, state, details, rises, turns, reports };
     checker.take(Ok("connected".into())).await.unwrap();
     let trouble = || probe::Failure::Connect(std::io::Error::from_raw_os_error(libc::EMFILE));
     checker.take(Err(trouble())).await.unwrap();
