@@ -15,10 +15,11 @@ use super::{step::Step, vitals::Vitals, world::Outcome};
 pub(super) struct Report {
     start: Instant,
     steps: u32,
+    losses: u32,
     kinds: BTreeMap<String, Kind>,
     most: [Vitals; 2],
     last: [Vitals; 2],
-    emptied: Option<Duration>,
+    emptied: Option<(Duration, usize)>,
     problems: Vec<String>,
 }
 
@@ -38,6 +39,7 @@ impl Report {
         Self {
             start,
             steps: 0,
+            losses: 0,
             kinds: BTreeMap::new(),
             most: <[Vitals; 2]>::default(),
             last: <[Vitals; 2]>::default(),
@@ -49,6 +51,7 @@ impl Report {
     /// Notes a step, and prints its line.
     pub(super) fn add(&mut self, step: &Step, outcome: &Outcome) {
         self.steps += 1;
+        self.losses += u32::from(step.loses_ends());
         let kind = self.kinds.entry(step.kind()).or_default();
         kind.steps += 1;
         kind.rest = kind.rest.max(outcome.rest);
@@ -81,9 +84,14 @@ impl Report {
         self.problems.push(format!("after step {}: {error:#}", self.steps));
     }
 
-    /// Notes that nothing was left, and after what time.
-    pub(super) const fn emptied(&mut self, after: Duration) {
-        self.emptied = Some(after);
+    /// Steps in which a router was lost that the other may not have been told everything by.
+    pub(super) const fn losses(&self) -> u32 {
+        self.losses
+    }
+
+    /// Notes that nothing was left, and after what time, but so many entries that have to wait for their timeout.
+    pub(super) const fn emptied(&mut self, after: Duration, waiting: usize) {
+        self.emptied = Some((after, waiting));
     }
 
     /// Whether all was as it should be, to the end.
@@ -124,8 +132,12 @@ impl fmt::Display for Report {
         for ((name, last), most) in ["r1", "r2"].into_iter().zip(&self.last).zip(&self.most) {
             writeln!(f, "lbd of {name}: {last}; at most {most}")?;
         }
-        if let Some(time) = self.emptied {
-            writeln!(f, "no connection is left after {:.0} s", time.as_secs_f64())?;
+        if let Some((time, waiting)) = self.emptied {
+            let time = time.as_secs_f64();
+            writeln!(
+                f,
+                "no connection is left after {time:.0} s, but {waiting} whose end was lost with a router"
+            )?;
         }
         for problem in &self.problems {
             writeln!(f, "PROBLEM: {problem}")?;

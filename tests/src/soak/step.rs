@@ -50,6 +50,11 @@ impl Step {
         }
     }
 
+    /// Whether a router may be lost with the ends of some connections, of which the other one has not been told.
+    pub(super) const fn loses_ends(&self) -> bool {
+        matches!(self, Self::Active(Fault::PowerOff | Fault::LinkDown, _) | Self::Flaps { router: R1, .. })
+    }
+
     /// A word for it, the same for all of its kind.
     pub(super) fn kind(&self) -> String {
         match self {

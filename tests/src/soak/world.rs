@@ -6,8 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
-use lb_daemon::api::types::{Stats, Status};
+use anyhow::{Context as _, Result};
+use lb_common::ConnState;
+use lb_daemon::api::types::{Connection, Status};
 
 use super::{act, report::Report, step::Step, vitals::Vitals};
 use crate::lab::{
@@ -33,6 +34,9 @@ const REST: Duration = Duration::from_secs(20);
 /// Time in which a flow table is empty once nobody connects any more: a closed connection is remembered for two minutes
 /// (TIME_WAIT), and the survey comes now and then.
 const EMPTY: Duration = Duration::from_secs(180);
+
+/// Connections whose end may be lost with a router: those of a tenth of a second, which is what the copy may be late by.
+const LOST_ENDS: u32 = 2 * NEW / 10;
 
 /// The configuration of both routers.
 pub(super) fn configure(config: &mut Config) {
@@ -106,32 +110,29 @@ impl World {
 
     /// Ends all traffic, and waits until nothing is left of it on either router.
     ///
+    /// A short connection whose end was lost with a router is left as established until its timeout, a quarter of an hour.
+    ///
     /// # Errors
-    /// When something is left.
+    /// When something else is left, or too much of that.
     pub(super) fn end(self, lab: &Lab, report: &mut Report) -> Result<()> {
         println!("Ending every connection, and waiting until the routers have forgotten them.");
         self.background.map_or(Ok(()), Background::finish)?;
         let start = Instant::now();
-        let mut left = [0; 2];
+        let most = (LOST_ENDS * report.losses()) as usize;
+        let mut left = [Vec::new(), Vec::new()];
         let emptied = until("both flow tables to be empty", EMPTY, || {
             for (left, router) in left.iter_mut().zip(&lab.routers) {
-                *left = api::get::<Stats>(&router.socket(), "/v1/stats")?.flow_entries;
+                *left = api::get::<Vec<Connection>>(&router.socket(), "/v1/connections")?;
             }
-            Ok(left == [0; 2])
+            Ok(left.iter().all(|left| left.len() <= most && left.iter().all(is_short_and_established)))
         });
-        emptied.with_context(|| {
-            let list = |router: &Router| router.lbctl(&["conns"]).unwrap_or_default();
-            format!("{left:?} entries are left\n{}", lab.routers.iter().map(list).collect::<String>())
+        emptied.with_context(|| format!("left: {left:?}"))?;
+        // The survey that counts comes once a second.
+        until("the counts to be those of the tables", REST, || {
+            let counts = lab.routers.iter().map(counted).collect::<Result<Vec<u64>>>()?;
+            Ok(counts.iter().zip(&left).all(|(counted, left)| *counted <= left.len() as u64))
         })?;
-        for router in &lab.routers {
-            let services = router.status()?.services;
-            let counted = services.iter().flat_map(|service| &service.reals);
-            let counted: u64 = counted.map(|real| real.active_connections + real.inactive_connections).sum();
-            if counted > 0 {
-                bail!("{} counts {counted} connections in an empty table", router.name());
-            }
-        }
-        report.emptied(start.elapsed());
+        report.emptied(start.elapsed(), left.iter().map(Vec::len).sum());
         Ok(())
     }
 
@@ -180,6 +181,18 @@ fn begin(lab: &Lab) -> Result<Background> {
     let known = |router: usize| Ok::<_, anyhow::Error>(background::known(lab, router)? == SIZE.all());
     until("both routers to know every connection", REST, || Ok(known(R1)? && known(R2)?))?;
     Ok(background)
+}
+
+/// Connections of all real servers, as a router counts them.
+fn counted(router: &Router) -> Result<u64> {
+    let services = router.status()?.services;
+    let reals = services.iter().flat_map(|service| &service.reals);
+    Ok(reals.map(|real| real.active_connections + real.inactive_connections).sum())
+}
+
+/// Whether this is one of the connections of a request each, and its end has not been heard of.
+fn is_short_and_established(connection: &Connection) -> bool {
+    connection.virtual_address.port() == HTTP_PORT && connection.state == ConnState::Established
 }
 
 /// Waits until exactly r1 is active, each router knows what the other does, and neither has a fault: what is tracked is well
