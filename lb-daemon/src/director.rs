@@ -192,6 +192,7 @@ impl Director {
         let mut maintenance = self.parts.pair.maintenance.clone();
         let mut in_sync = self.parts.sync.in_sync.clone();
         in_sync.mark_changed();
+        let mut turns = self.parts.checkers.turns();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -208,7 +209,12 @@ impl Director {
                     let states = roles.borrow_and_update().clone();
                     self.take_roles(&states).await;
                 }
-                Ok(()) = in_sync.changed() => self.parts.pair.in_sync(*in_sync.borrow_and_update()),
+                Ok(()) = in_sync.changed() => {
+                    in_sync.mark_unchanged();
+                    self.tell_readiness();
+                }
+                // Before what is found of a track: with the end of a fault the role may be asked for at once.
+                Ok(()) = turns.changed() => self.tell_readiness(),
                 Ok(()) = maintenance.changed() => self.remember_maintenance(),
                 Ok(()) = reannounce.changed() => self.announce(),
                 changed = self.parts.topology.changed() => {
@@ -271,6 +277,14 @@ impl Director {
         self.replan();
     }
 
+    /// Tells the pair whether this router could be active as well as its peer is: it has the peer's connections, and no real
+    /// server is on its way back, as all are after a cable has been plugged in again. New connections would be refused for
+    /// want of a server that the peer has.
+    fn tell_readiness(&self) {
+        let in_sync = *self.parts.sync.in_sync.borrow();
+        self.parts.pair.in_sync(in_sync && !self.parts.checkers.are_rising());
+    }
+
     /// Takes in what was found of a track, and tells the pair what it means for this router.
     fn found(&mut self, report: &track::Report) {
         let tracks = &self.parts.config.tracks;
@@ -318,6 +332,7 @@ impl Director {
         let wanted = checks(&self.parts.config, &self.overrides);
         self.health.retain(|id, _| wanted.contains_key(id));
         self.parts.checkers.set(wanted);
+        self.tell_readiness();
     }
 }
 

@@ -6,22 +6,27 @@
 //! starts.
 
 pub mod api;
+pub mod asking;
 pub mod attempt;
+pub mod background;
 pub mod binaries;
 pub mod capture;
 pub mod config;
 pub mod crowd;
 pub mod downloads;
+pub mod fault;
 pub mod flood;
 pub mod frames;
 pub mod load;
 pub mod netns;
+pub mod power;
 pub mod process;
 pub mod responder;
 pub mod router;
 pub mod run;
 pub mod serve;
 pub mod server;
+pub mod silence;
 pub mod stale;
 pub mod topology;
 pub mod udp;
@@ -63,8 +68,8 @@ pub struct Lab {
     name: String,
     folder: PathBuf,
     namespaces: Vec<Namespace>,
-    /// The programs at the far ends of the routers' cables.
-    links: Vec<PassLink>,
+    /// The programs at the far ends of the routers' cables, by switch port.
+    links: Vec<(&'static str, PassLink)>,
     /// Both routers, [`R1`] and [`R2`]; their `lbd` has to be started.
     pub routers: Vec<Router>,
     /// Every real server, in the order of [`HOSTS`]; all of them serve.
@@ -182,18 +187,6 @@ impl Lab {
         wait::until(what, timeout, || condition(self))
     }
 
-    /// Takes the power from a router: its interfaces vanish with its data plane, then its daemon. Nobody hears a goodbye.
-    ///
-    /// # Errors
-    /// When a cable cannot be removed, or `lbd` does not run.
-    pub fn power_off(&mut self, index: usize) -> Result<()> {
-        let ports = HOSTS.iter().filter(|host| host.name == self.routers[index].name());
-        let cables: String =
-            ports.flat_map(|host| host.ports).map(|port| format!("link delete {}\n", port.switch)).collect();
-        self.namespace("switch")?.ip(&cables)?;
-        self.routers[index].kill().map(drop)
-    }
-
     /// The router that says that it is active; an error unless it is exactly one.
     ///
     /// # Errors
@@ -257,7 +250,7 @@ impl Lab {
         for host in &HOSTS {
             set_up_host(self.namespace(host.name)?, host)?;
         }
-        self.links = self.namespace("switch")?.enter(set_up_switch)??;
+        self.links = self.namespace("switch")?.enter(|| set_up_switch(&HOSTS))??;
         for host in &HOSTS {
             let namespace = self.namespace(host.name)?.clone();
             match host.part {
@@ -310,15 +303,15 @@ fn set_up_host(namespace: &Namespace, host: &Host) -> Result<()> {
     namespace.ip(&host.setup())
 }
 
-/// Gives the routers' switch ports what XDP on a veth needs; runs on a thread inside the switch.
-fn set_up_switch() -> Result<Vec<PassLink>> {
+/// Gives the switch ports of these hosts what XDP on a veth needs; runs on a thread inside the switch.
+fn set_up_switch<'a>(hosts: impl IntoIterator<Item = &'a Host>) -> Result<Vec<(&'static str, PassLink)>> {
     let program = PassProgram::load()?;
     let mut links = Vec::new();
-    for host in &HOSTS {
+    for host in hosts {
         for port in host.ports {
             offloads_off(port.switch)?;
             if host.part == Part::Router {
-                links.push(program.attach(port.switch)?);
+                links.push((port.switch, program.attach(port.switch)?));
             }
         }
     }

@@ -4,6 +4,8 @@ pub mod bench;
 pub mod demo;
 pub mod lab;
 pub mod mapped;
+pub mod outage;
 pub mod packet;
 pub mod prog;
+pub mod soak;
 pub mod translated;

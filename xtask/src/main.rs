@@ -8,6 +8,8 @@ mod build_ebpf;
 mod builder;
 mod ci;
 mod demo;
+mod fuzz;
+mod laboratory;
 mod lint;
 mod setup;
 mod shell;
@@ -32,6 +34,12 @@ enum Command {
     Demo(demo::Args),
     /// Measure what a packet costs, as a multiple of what the kernel's own operations cost; needs root
     Bench(bench::Args),
+    /// Measure how long services are silent when a router fails; needs root
+    Outage(laboratory::Args),
+    /// Make trouble for a pair of routers for half an hour, and look at what must hold; needs root
+    Soak(laboratory::Args),
+    /// Fuzz what a peer sends, guided by coverage; no root needed
+    Fuzz(fuzz::Args),
     /// Compare the formatting with rustfmt's, and run clippy for host and BPF
     Lint,
     /// Check the tree: sizes, docs, links, leftovers
@@ -48,6 +56,9 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Outage(args) => laboratory::run("outage", &args),
+        Command::Soak(args) => laboratory::run("soak", &args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Lint => lint::run(),
         Command::Tidy => tidy::run(),
         Command::Ci => ci::run(),

@@ -14,7 +14,7 @@ use item::{Item, Scope};
 /// Shows every item and installs those that are missing.
 pub(crate) fn run() -> Result<()> {
     println!("What building and testing needs:");
-    for item in item::all() {
+    for item in item::all().into_iter().filter(|item| item.scope <= Scope::Lab) {
         match (item.found)() {
             Ok(found) => println!("  present  {:<14} {}: {found}", item.name, item.purpose),
             Err(_) => println!("  missing  {:<14} {}", item.name, item.purpose),
@@ -33,6 +33,11 @@ pub(crate) fn ensure_build() -> Result<()> {
 /// Makes sure that everything can be run, the laboratory too, and says nothing if so.
 pub(crate) fn ensure_lab() -> Result<()> {
     install_missing(Scope::Lab)
+}
+
+/// Makes sure that libFuzzer can be built too, and says nothing if so.
+pub(crate) fn ensure_fuzz() -> Result<()> {
+    install_missing(Scope::Fuzz)
 }
 
 fn install_missing(scope: Scope) -> Result<()> {

@@ -17,7 +17,8 @@ fn whoever_types_no_command_or_a_wrong_one_sees_them_all() {
         let output = Command::new(env!("CARGO_BIN_EXE_xtask")).args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         let text = String::from_utf8_lossy(&output.stderr);
-        for command in ["setup", "build-ebpf", "test", "demo", "lint", "tidy", "ci"] {
+        for command in ["setup", "build-ebpf", "test", "demo", "outage", "soak", "fuzz", "lint", "tidy", "ci"]
+        {
             assert!(text.contains(&format!("\n  {command} ")), "{arguments:?}: {text}");
         }
     }

@@ -21,6 +21,8 @@ use crate::{config::Check, plan::RealId};
 #[derive(Debug)]
 pub struct Checkers {
     reports: mpsc::Sender<Report>,
+    /// How often a real server has begun or ceased to rise.
+    turns: watch::Sender<u64>,
     tasks: BTreeMap<RealId, Task>,
 }
 
@@ -28,7 +30,7 @@ impl Checkers {
     /// Checks nothing so far. The first result of each real server and every flip goes to `reports`; while that is
     /// full, checks wait.
     pub fn new(reports: mpsc::Sender<Report>) -> Self {
-        Self { reports, tasks: BTreeMap::new() }
+        Self { reports, turns: watch::Sender::new(0), tasks: BTreeMap::new() }
     }
 
     /// Checks these real servers from now on, and no others.
@@ -45,10 +47,21 @@ impl Checkers {
             match self.tasks.get(&real) {
                 Some(task) => task.set(check),
                 None => {
-                    self.tasks.insert(real, Task::start(real, check, self.reports.clone()));
+                    self.tasks
+                        .insert(real, Task::start(real, check, self.reports.clone(), self.turns.clone()));
                 }
             }
         }
+    }
+
+    /// Whether any real server that was down is on its way back: its last check has succeeded, and a few more are to follow.
+    pub fn are_rising(&self) -> bool {
+        self.tasks.values().any(|task| *task.rising.borrow())
+    }
+
+    /// Changes whenever [`are_rising`](Self::are_rising) may have changed by a check.
+    pub fn turns(&self) -> watch::Receiver<u64> {
+        self.turns.subscribe()
     }
 
     /// What the last check of each real server said, for people; those without a result are absent.
@@ -63,16 +76,18 @@ impl Checkers {
 struct Task {
     check: watch::Sender<Check>,
     detail: watch::Receiver<Option<String>>,
+    rising: watch::Receiver<bool>,
     handle: JoinHandle<()>,
 }
 
 impl Task {
-    fn start(real: RealId, check: Check, reports: mpsc::Sender<Report>) -> Self {
+    fn start(real: RealId, check: Check, reports: mpsc::Sender<Report>, turns: watch::Sender<u64>) -> Self {
         let state = Hysteresis::new(check.rise, check.fall);
         let (check, checks) = watch::channel(check);
         let (details, detail) = watch::channel(None);
-        let handle = tokio::spawn(Checker { real, checks, state, details, reports }.run());
-        Self { check, detail, handle }
+        let (rises, rising) = watch::channel(false);
+        let handle = tokio::spawn(Checker { real, checks, state, details, rises, turns, reports }.run());
+        Self { check, detail, rising, handle }
     }
 
     /// Lets the task go on with `check`, if that is another one.
@@ -97,6 +112,8 @@ struct Checker {
     checks: watch::Receiver<Check>,
     state: Hysteresis,
     details: watch::Sender<Option<String>>,
+    rises: watch::Sender<bool>,
+    turns: watch::Sender<u64>,
     reports: mpsc::Sender<Report>,
 }
 
@@ -139,14 +156,24 @@ impl Checker {
             Err(failure) if failure.is_local() => {
                 // The router's own trouble says nothing about the real server.
                 self.details.send_replace(Some(format!("not checked: {failure}")));
+                self.rises(false);
                 return Some(());
             }
             Err(failure) => (false, failure.to_string()),
         };
         self.details.send_replace(Some(detail.clone()));
-        match self.state.observe(ok) {
+        let flip = self.state.observe(ok);
+        self.rises(self.state.is_rising());
+        match flip {
             None => Some(()),
             Some(healthy) => self.reports.send(Report { real: self.real, healthy, detail }).await.ok(),
+        }
+    }
+
+    /// Notes whether the real server is on its way back.
+    fn rises(&self, rising: bool) {
+        if self.rises.send_replace(rising) != rising {
+            self.turns.send_modify(|turns| *turns += 1);
         }
     }
 }

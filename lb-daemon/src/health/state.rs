@@ -32,6 +32,11 @@ impl Hysteresis {
         self.healthy
     }
 
+    /// Whether an unhealthy server has begun to succeed, and not often enough yet.
+    pub fn is_rising(&self) -> bool {
+        self.healthy == Some(false) && self.against > 0
+    }
+
     /// Goes on with another check: the health stands, and what the old check said against it is forgotten.
     pub fn restart(&mut self, rise: u32, fall: u32) {
         *self = Self { rise, fall, healthy: self.healthy, against: 0 };
@@ -93,6 +98,20 @@ mod tests {
         state.restart(2, 1);
         assert_eq!(state.observe(true), None);
         assert_eq!(state.observe(true), Some(true));
+    }
+
+    #[test]
+    fn a_server_rises_from_its_first_success_to_the_last_that_it_needs() {
+        let mut state = Hysteresis::new(3, 1);
+        let mut rising = |results: &[bool]| {
+            for ok in results {
+                state.observe(*ok);
+            }
+            state.is_rising()
+        };
+        assert!(!rising(&[]) && !rising(&[false]));
+        assert!(rising(&[true]) && rising(&[true]) && !rising(&[true]), "healthy with the third");
+        assert!(!rising(&[false]) && rising(&[true]) && !rising(&[false]), "a failure begins anew");
     }
 
     #[test]

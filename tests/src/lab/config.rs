@@ -20,6 +20,9 @@ pub struct Config {
     /// `[[group]]`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub group: Vec<Group>,
+    /// `[[track]]`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub track: Vec<Track>,
     /// `[[vip]]`
     pub vip: Vec<Vip>,
     /// `[[service]]`
@@ -66,11 +69,17 @@ pub struct Vip {
     pub group: Option<String>,
 }
 
-/// The pair. Timers are left at their defaults, which the bounds of the demo rest on.
+/// The pair. The bounds of the demo rest on the timers that are left at their defaults.
 #[derive(Clone, Debug, Serialize)]
 pub struct Peer {
     /// Higher becomes active.
     pub priority: u8,
+    /// Time between two heartbeats, where it is not the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    /// Silence that means death, where it is not the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_after: Option<String>,
     /// `"auto"` or `"manual"`.
     pub failback: String,
     /// Time a returning router waits.
@@ -79,6 +88,20 @@ pub struct Peer {
     pub key: String,
     /// Heartbeat paths.
     pub paths: Vec<HeartbeatPath>,
+}
+
+/// Something that a router watches about itself: always a link, whose loss is a fault.
+#[derive(Clone, Debug, Serialize)]
+pub struct Track {
+    /// Name.
+    pub name: String,
+    /// `"link"`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Interface.
+    pub interface: String,
+    /// Whether it makes the router unfit.
+    pub fault: bool,
 }
 
 /// One way between the routers.
@@ -190,6 +213,7 @@ impl Config {
             },
             peer: Some(Peer::standard(name)),
             group: Vec::new(),
+            track: Vec::new(),
             vip: vec![vip(NAT_VIP, 32, "eth0"), vip(DIRECT_VIP, 32, "eth0")],
             service: vec![
                 Service::web(Part::NatServer),
@@ -239,10 +263,24 @@ impl Peer {
         };
         Self {
             priority: if name == "r1" { 150 } else { 100 },
+            interval: None,
+            dead_after: None,
             failback: "auto".to_owned(),
             failback_delay: "2s".to_owned(),
             key: "a-shared-secret-of-the-lab".to_owned(),
             paths: vec![path("192.0.2.2", "192.0.2.3"), path("10.11.12.2", "10.11.12.3")],
+        }
+    }
+}
+
+impl Track {
+    /// The loss of an interface is a fault.
+    pub fn link(interface: &str) -> Self {
+        Self {
+            name: interface.to_owned(),
+            kind: "link".to_owned(),
+            interface: interface.to_owned(),
+            fault: true,
         }
     }
 }

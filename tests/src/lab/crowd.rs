@@ -158,6 +158,11 @@ impl Crowd {
 }
 
 impl Held {
+    /// The connections, each with the server that greeted.
+    pub(super) fn into_streams(self) -> Vec<(std::net::TcpStream, Word)> {
+        self.streams
+    }
+
     /// Every connection exchanges a word with its server and is then reset; returns who answered.
     ///
     /// # Errors
@@ -193,7 +198,7 @@ impl Tally {
         self.servers.values().sum()
     }
 
-    fn add(&mut self, outcome: io::Result<Word>) {
+    pub(super) fn add(&mut self, outcome: io::Result<Word>) {
         let counter = match outcome {
             Ok(name) => self.servers.entry(names::name(name)),
             Err(error) => self.failures.entry(error.to_string()),

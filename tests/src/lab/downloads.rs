@@ -65,6 +65,11 @@ impl Downloads {
         self.received.iter().map(|count| count.load(Ordering::Relaxed)).collect()
     }
 
+    /// How many have ended, although nobody told them to.
+    pub fn broken(&self) -> usize {
+        self.tasks.iter().filter(|task| task.is_finished()).count()
+    }
+
     /// Tells every server to end its stream, and waits until it has.
     ///
     /// # Errors

@@ -93,7 +93,7 @@ impl Frames {
 }
 
 /// The address of an interface, for every protocol.
-fn link(index: u32) -> Result<LinkAddr> {
+pub(super) fn link(index: u32) -> Result<LinkAddr> {
     let address = libc::sockaddr_ll {
         sll_family: libc::AF_PACKET as u16,
         sll_protocol: (libc::ETH_P_ALL as u16).to_be(),

@@ -43,11 +43,20 @@ impl Router {
     /// # Errors
     /// When the folder cannot be made or the bpffs not mounted.
     pub fn new(host: &'static Host, namespace: Namespace, folder: PathBuf) -> Result<Self> {
-        let pins = folder.join("bpf");
+        let router = Self { host, namespace, folder, process: None };
+        let pins = router.pins();
         fs::create_dir_all(&pins).with_context(|| format!("cannot make {}", pins.display()))?;
-        mount(Some("bpf"), &pins, Some("bpf"), MsFlags::empty(), None::<&str>)
-            .with_context(|| format!("cannot mount a bpffs on {}", pins.display()))?;
-        Ok(Self { host, namespace, folder, process: None })
+        router.mount_pins()?;
+        Ok(router)
+    }
+
+    /// Loses all pins, as a machine does that loses its power.
+    ///
+    /// # Errors
+    /// When the bpffs cannot be mounted anew.
+    pub fn forget(&self) -> Result<()> {
+        self.unmount_pins()?;
+        self.mount_pins()
     }
 
     /// Its name.
@@ -130,6 +139,11 @@ impl Router {
         let mut process =
             self.process.take().with_context(|| format!("lbd of {} does not run", self.name()))?;
         process.terminate(STOP)
+    }
+
+    /// Process id of `lbd`.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
     }
 
     /// Kills `lbd`. Returns the moment of the signal.
@@ -217,9 +231,18 @@ impl Router {
     /// What could not be undone; the rest has been.
     pub fn tear_down(&mut self) -> Result<()> {
         let killed = self.process.take().map_or(Ok(()), |mut process| process.kill());
+        killed.and(self.unmount_pins())
+    }
+
+    fn mount_pins(&self) -> Result<()> {
         let pins = self.pins();
-        let unmounted = umount(&pins).with_context(|| format!("cannot unmount {}", pins.display()));
-        killed.and(unmounted)
+        mount(Some("bpf"), &pins, Some("bpf"), MsFlags::empty(), None::<&str>)
+            .with_context(|| format!("cannot mount a bpffs on {}", pins.display()))
+    }
+
+    fn unmount_pins(&self) -> Result<()> {
+        let pins = self.pins();
+        umount(&pins).with_context(|| format!("cannot unmount {}", pins.display()))
     }
 
     /// The file that `lbd` reads.

@@ -145,6 +145,11 @@ impl Host {
         }
     }
 
+    /// The number of the group that its cables belong to, so that they can vanish in one and the same moment.
+    pub const fn cable_group(&self) -> u8 {
+        self.address().octets()[3]
+    }
+
     /// The settings below `net.` that its part needs.
     pub const fn sysctls(&self) -> &'static [(&'static str, &'static str)] {
         match self.part {
@@ -170,14 +175,24 @@ pub fn cables(namespace: impl Fn(&str) -> String) -> String {
         line(&mut lines, format_args!("link add {bridge} type bridge stp_state 0 mcast_snooping 0"));
         line(&mut lines, format_args!("link set {bridge} up"));
     }
-    for host in &HOSTS {
-        for port @ Port { interface, switch, bridge, .. } in host.ports {
-            let (peer, [a, b, c, d, e, f]) = (namespace(host.name), port.mac());
-            let end = format!(
-                "name {interface} address {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x} netns {peer}"
-            );
-            line(&mut lines, format_args!("link add {switch} type veth peer {end}"));
-            line(&mut lines, format_args!("link set {switch} master {bridge} up"));
+    lines + &HOSTS.iter().map(|host| host_cables(host, &namespace(host.name))).collect::<String>()
+}
+
+/// The `ip` lines, run on the switch, that make the cables of one host, whose namespace is given.
+pub fn host_cables(host: &Host, namespace: &str) -> String {
+    let mut lines = String::new();
+    for port @ Port { interface, switch, bridge, .. } in host.ports {
+        let [a, b, c, d, e, f] = port.mac();
+        let end = format!(
+            "name {interface} address {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x} netns {namespace}"
+        );
+        line(&mut lines, format_args!("link add {switch} type veth peer {end}"));
+        line(&mut lines, format_args!("link set {switch} master {bridge} up"));
+        if host.part == Part::Router {
+            // A network card takes frames that are meant for it. XDP on a veth would see those as well that a switch sends
+            // everywhere because nobody is there any more.
+            line(&mut lines, format_args!("link set {switch} type bridge_slave flood off"));
+            line(&mut lines, format_args!("link set {switch} group {}", host.cable_group()));
         }
     }
     lines

@@ -15,6 +15,7 @@ mod itself;
 mod maintenance;
 mod many_connections;
 mod nat_tcp;
+mod outage;
 mod power_off;
 mod refusals;
 mod reload;

@@ -3,23 +3,17 @@
 
 use std::{collections::BTreeMap, net::SocketAddrV4, time::Duration};
 
-use lb_common::ConnState;
-use lb_daemon::api::types::{Connection, SyncStatus};
+use lb_daemon::api::types::SyncStatus;
 use lb_tests::lab::{
-    Lab, R1, R2, api,
-    config::{Config, Service},
-    crowd::{Crowd, Held},
+    Lab, R1, R2,
+    background::{STREAM, configure, hold, known, respond},
     downloads::Downloads,
-    responder::{Protocol, Responder},
-    topology::{CLIENT, DIRECT_VIP, NAT_VIP, Part},
+    topology::{DIRECT_VIP, NAT_VIP},
     wait::until,
 };
 
 use crate::support::pair_with;
 
-/// Ports of the services of this test: an exchange in words, and a stream.
-const NAMES: u16 = 7000;
-const STREAM: u16 = 7001;
 /// Connections that are held to each service of the first kind, and downloads from each of the second.
 const HELD: u32 = 250;
 const DOWNLOADS: usize = 10;
@@ -31,13 +25,13 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[test]
 fn the_loss_of_the_active_router_costs_no_established_connection() {
     let Some(mut lab) = pair_with(configure) else { return };
-    let responders = [Part::NatServer, Part::DirectServer].map(|part| responders(&lab, part));
-    let held = [NAT_VIP, DIRECT_VIP].map(|address| hold(&lab, SocketAddrV4::new(address, NAMES)));
+    let responders = respond(&lab, RATE).unwrap();
+    let held = [NAT_VIP, DIRECT_VIP].map(|address| hold(&lab, address, HELD).unwrap());
     let downloads = [NAT_VIP, DIRECT_VIP].map(|address| {
         Downloads::start(lab.client().unwrap(), SocketAddrV4::new(address, STREAM), DOWNLOADS).unwrap()
     });
     let all = 2 * (HELD as usize + DOWNLOADS);
-    until("r2 to know every connection", LIMIT, || Ok(established(&lab, R2) == all)).unwrap();
+    until("r2 to know every connection", LIMIT, || Ok(known(&lab, R2)? == all)).unwrap();
     assert!(sync(&lab, R1).in_sync && sync(&lab, R2).in_sync, "{:?}", sync(&lab, R1));
 
     lab.power_off(R1).unwrap();
@@ -62,49 +56,19 @@ fn the_loss_of_the_active_router_costs_no_established_connection() {
 #[test]
 fn a_router_that_returns_gets_the_connections_before_its_role() {
     let Some(mut lab) = pair_with(configure) else { return };
-    let _responders = [Part::NatServer, Part::DirectServer].map(|part| responders(&lab, part));
+    let _responders = respond(&lab, RATE).unwrap();
     assert!(lab.routers[R1].stop().unwrap().success());
     until("r2 to be active", LIMIT, || Ok(lab.routers[R2].is_active())).unwrap();
-    let held = hold(&lab, SocketAddrV4::new(NAT_VIP, NAMES));
+    let held = hold(&lab, NAT_VIP, HELD).unwrap();
     lab.routers[R1].start().unwrap();
     lab.wait_settled().unwrap();
-    assert_eq!(established(&lab, R1), HELD as usize, "known before the role was taken");
+    assert_eq!(known(&lab, R1).unwrap(), HELD as usize, "known before the role was taken");
     until("r2 to follow", LIMIT, || Ok(sync(&lab, R2).in_sync && sync(&lab, R1).in_sync)).unwrap();
     // What it has now is enough: the other router's data plane is not needed any more.
     lab.power_off(R2).unwrap();
     assert_eq!(held.close().unwrap().succeeded(), u64::from(HELD));
 }
 
-/// The routers' configuration: both kinds of service, by both methods.
-fn configure(config: &mut Config) {
-    for (part, method) in [(Part::NatServer, "nat"), (Part::DirectServer, "direct")] {
-        for (name, port) in [("names", NAMES), ("stream", STREAM)] {
-            config.service.push(Service::tcp(&format!("{name}-{method}"), port, part));
-        }
-    }
-}
-
-fn responders(lab: &Lab, part: Part) -> [Responder; 2] {
-    let servers = || lab.servers.iter().filter(move |server| server.part() == part);
-    [(NAMES, Protocol::Names), (STREAM, Protocol::Stream { rate: RATE })]
-        .map(|(port, protocol)| Responder::start(servers(), port, protocol).unwrap())
-}
-
-fn hold(lab: &Lab, target: SocketAddrV4) -> Held {
-    let namespace = lab.client().unwrap().clone();
-    let timeout = Duration::from_secs(20);
-    Crowd { namespace, sources: vec![CLIENT], target, concurrency: 1, timeout }.hold(0..HELD).unwrap()
-}
-
 fn sync(lab: &Lab, router: usize) -> SyncStatus {
     lab.routers[router].status().unwrap().sync.unwrap()
-}
-
-/// Connections of the services of this test that a router knows and takes for established.
-fn established(lab: &Lab, router: usize) -> usize {
-    let all: Vec<Connection> = api::get(&lab.routers[router].socket(), "/v1/connections").unwrap();
-    let ours = |one: &&Connection| {
-        one.state == ConnState::Established && [NAMES, STREAM].contains(&one.virtual_address.port())
-    };
-    all.iter().filter(ours).count()
 }

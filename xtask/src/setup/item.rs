@@ -27,6 +27,8 @@ pub(super) enum Scope {
     Build,
     /// Running it in the laboratory.
     Lab,
+    /// Fuzzing, on demand alone.
+    Fuzz,
 }
 
 impl Item {
@@ -75,6 +77,14 @@ pub(super) fn all() -> Vec<Item> {
         tool("curl", "asks virtual services as a client does", &["curl"], || program("curl")),
         tool("wrk", "asks virtual services as many clients do", &["wrk"], || program("wrk")),
         tool("iperf3", "measures throughput", &["iperf3"], || program("iperf3")),
+        Item {
+            name: "C++ compiler",
+            purpose: "builds libFuzzer, for `cargo xtask fuzz` alone",
+            scope: Scope::Fuzz,
+            packages: &["g++"],
+            build: None,
+            found: || program("c++"),
+        },
     ]
 }
 

@@ -15,12 +15,12 @@ use crate::config::{
 
 const PRIORITY: u8 = 100;
 const INTERVAL: Duration = Duration::from_millis(200);
-const DEAD_AFTER: Duration = Duration::from_secs(1);
 const FAILBACK_DELAY: Duration = Duration::from_secs(5);
 /// The port on which pulse of the Red Hat Load Balancer Add-On sends its heartbeats.
 const PORT: u16 = 539;
 
-/// Intervals that must be lost at least before the peer is taken for dead.
+/// Intervals that must be lost at least before the peer is taken for dead, and that are unless told otherwise: as many
+/// as VRRP takes (RFC 5798 section 6.1, Master_Down_Interval).
 const LOST_INTERVALS: u32 = 3;
 
 /// `[peer]`
@@ -74,15 +74,13 @@ fn sync(table: &raw::Peer, report: &mut Report) -> Option<ConnectionSync> {
 /// `interval` and `dead_after`, and whether they go together.
 fn times(table: &raw::Peer, report: &mut Report) -> Option<(Duration, Duration)> {
     let interval = table.interval.or(Span(INTERVAL))?.0;
-    let dead_after = table.dead_after.or(Span(DEAD_AFTER))?.0;
     let least = interval * LOST_INTERVALS;
+    let dead_after = table.dead_after.or(Span(least))?.0;
     if dead_after < least {
-        // At least one of them stands in the file: the defaults go together.
-        let line = table.dead_after.at().map(|at| at.line).or(table.interval.at().map(|at| at.line))?;
-        let by_default = if table.dead_after.get().is_none() { " by default" } else { "" };
+        // It stands in the file: the default is never too short.
         report.wrong(
-            line,
-            format_args!("peer.dead_after is {}{by_default}", format_duration(dead_after)),
+            table.dead_after.at()?.line,
+            format_args!("peer.dead_after is {}", format_duration(dead_after)),
             format_args!("at least {LOST_INTERVALS} times peer.interval, {}", format_duration(least)),
         );
         return None;

@@ -34,7 +34,7 @@ fn a_pair_says_everything() {
     assert_eq!(config.router.name, "lvs1");
     assert_eq!(config.router.nat_router.unwrap().address.to_string(), "10.11.12.10/24");
     assert_eq!((peer.priority, peer.port), (150, 539));
-    assert_eq!((peer.interval, peer.dead_after), (Duration::from_millis(200), Duration::from_secs(1)));
+    assert_eq!((peer.interval, peer.dead_after), (Duration::from_millis(200), Duration::from_millis(600)));
     assert_eq!(peer.failback, Failback::Auto { delay: Duration::from_secs(5) });
     assert_eq!(peer.keys.signing.0, b"0123456789abcdef");
     let second = HeartbeatPath { local: [10, 11, 12, 2].into(), remote: [10, 11, 12, 3].into() };
@@ -115,14 +115,14 @@ fn a_regular_expression_is_compiled() {
 
 #[test]
 fn peers_get_every_default() {
-    let config = read(
-        "[router]\ninterfaces = [\"eth0\"]\n[peer]\nkey = \"0123456789abcdef\"\n\
-         paths = [{ local = \"192.0.2.2\", remote = \"192.0.2.3\" }]",
-    );
-    let peer = config.unwrap().peer.unwrap();
+    let text = "[router]\ninterfaces = [\"eth0\"]\n[peer]\nkey = \"0123456789abcdef\"\n\
+                paths = [{ local = \"192.0.2.2\", remote = \"192.0.2.3\" }]\n";
+    let slow = read(&format!("{text}interval = \"30s\"")).unwrap().peer.unwrap();
+    assert_eq!(slow.dead_after, Duration::from_secs(90), "by default it goes with the interval");
+    let peer = read(text).unwrap().peer.unwrap();
     assert_eq!(peer.witnesses, []);
     assert_eq!((peer.priority, peer.port, peer.failback), (100, 539, Failback::Manual));
-    assert_eq!((peer.interval, peer.dead_after), (Duration::from_millis(200), Duration::from_secs(1)));
+    assert_eq!((peer.interval, peer.dead_after), (Duration::from_millis(200), Duration::from_millis(600)));
 }
 
 #[test]

@@ -32,7 +32,8 @@ impl Handle {
         self.shared.lock().engines.get(group).map(Engine::explanation).unwrap_or_default()
     }
 
-    /// Notes whether this router has the connections of the active one: as long as it does not, it does not ask for its role.
+    /// Notes whether this router has the connections of the active one and could serve them: as long as it does not, it does not
+    /// ask for its role.
     pub fn in_sync(&self, in_sync: bool) {
         self.shared.lock().engines.iter_mut().for_each(|engine| engine.set_in_sync(in_sync));
     }

@@ -54,6 +54,24 @@ async fn a_check_that_is_the_same_goes_on_undisturbed() {
 }
 
 #[tokio::test]
+async fn a_server_on_its_way_back_is_known_until_it_is_up() {
+    let mut server = Server::start().await;
+    server.stop().await;
+    let (mut checkers, mut reports) = checkers();
+    let rise = 1_000_000;
+    checkers.set([(server.real, Check { rise, ..connect(10) })].into());
+    assert_report(&mut reports, server.real, false, "connection refused").await;
+    assert!(!checkers.are_rising());
+    let mut turns = checkers.turns();
+    server.listen().await;
+    timeout(PATIENCE, turns.changed()).await.unwrap().unwrap();
+    assert!(checkers.are_rising());
+    checkers.set([(server.real, Check { rise: 2, ..connect(10) })].into());
+    assert_report(&mut reports, server.real, true, "connected").await;
+    assert!(!checkers.are_rising(), "it has ceased before it is said to be up");
+}
+
+#[tokio::test]
 async fn a_changed_check_keeps_the_health_until_it_contradicts() {
     let server = Server::start().await;
     let (mut checkers, mut reports) = checkers();
@@ -122,7 +140,8 @@ async fn the_routers_own_trouble_changes_nothing() {
     let (details, detail) = watch::channel(None);
     let (_check, checks) = watch::channel(connect(10));
     let state = Hysteresis::new(1, 1);
-    let mut checker = Checker { real: real(9), checks, state, details, reports };
+    let (rises, turns) = (watch::Sender::new(false), watch::Sender::new(0));
+    let mut checker = Checker { real: real(9), checks, state, details, rises, turns, reports };
     checker.take(Ok("connected".into())).await.unwrap();
     let trouble = || probe::Failure::Connect(std::io::Error::from_raw_os_error(libc::EMFILE));
     checker.take(Err(trouble())).await.unwrap();
