@@ -6,6 +6,7 @@ mod filter;
 mod flow_table;
 pub mod globals;
 pub mod kernel;
+mod lease;
 mod link_info;
 mod load;
 mod mapped;
@@ -20,7 +21,7 @@ pub mod programs;
 mod syscall;
 mod verifier;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use lb_common::{
     Counter, Real, RealCounters, Reason, RouterRole, ServiceKey, SharedHop,
@@ -50,6 +51,10 @@ pub enum Op {
     AddLocal(std::net::Ipv4Addr),
     /// Remove one.
     RemoveLocal(std::net::Ipv4Addr),
+    /// Answer for a floating address under this lease alone.
+    SetFloating(std::net::Ipv4Addr, u32),
+    /// The opposite.
+    RemoveFloating(std::net::Ipv4Addr),
     /// Open or close the router for new connections.
     SetRole(RouterRole),
 }
@@ -113,8 +118,24 @@ pub trait Datapath: Send {
     /// The flow table.
     fn flow_table(&self) -> Arc<dyn FlowTable>;
 
+    /// The lease that floating addresses are answered for under.
+    fn lease(&self) -> Arc<dyn Lease>;
+
     /// How the program is attached, by interface: `"native"` or `"generic"`.
     fn attach_modes(&self) -> BTreeMap<String, &'static str>;
+}
+
+/// Until when the data plane answers for the floating addresses. Independent of its [`Datapath`]: the heartbeat renews it
+/// before it speaks, and waits for nobody.
+pub trait Lease: Send + Sync {
+    /// Lets it answer until then. A moment that is over ends the lease.
+    fn set(&self, until: Instant);
+
+    /// Lets it answer no longer.
+    fn release(&self);
+
+    /// Whether it answers now, as it sees it itself.
+    fn runs(&self) -> bool;
 }
 
 /// The flow table, for whoever has the time to read it: a large one takes some milliseconds. Independent of its

@@ -25,6 +25,8 @@ pub struct Tables {
     pub peer_hops: BTreeMap<u32, PeerHop>,
     /// The router's own addresses.
     pub locals: BTreeSet<Ipv4Addr>,
+    /// The addresses that move with the active role, each with the lease that it is answered for under; none without a peer.
+    pub floating: BTreeMap<Ipv4Addr, u32>,
 }
 
 impl Default for Tables {
@@ -36,6 +38,7 @@ impl Default for Tables {
             real_keys: BTreeMap::new(),
             peer_hops: BTreeMap::new(),
             locals: BTreeSet::new(),
+            floating: BTreeMap::new(),
         }
     }
 }

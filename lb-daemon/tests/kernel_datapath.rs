@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuValues};
@@ -73,6 +73,25 @@ fn opening_again_keeps_maps_and_link_and_replaces_the_program() {
         assert_eq!(lab.link_pin("lbt0"), link, "the same link");
         assert!(program_id("lbt0").is_some() && program_id("lbt0") != program, "with another program");
         assert_eq!(second.attach_modes()["lbt0"], "native");
+    });
+}
+
+#[test]
+fn a_lease_outlives_the_daemon_that_gave_it() {
+    in_lab(|lab| {
+        let (first, _) = lab.open(&[]);
+        assert!(!first.lease().runs(), "nobody has given one");
+        first.lease().set(Instant::now() + Duration::from_secs(3600));
+        drop(first);
+
+        let (second, _) = lab.open(&[]);
+        let lease = second.lease();
+        assert!(lease.runs());
+        lease.set(Instant::now());
+        assert!(!lease.runs(), "it is over at once");
+        lease.set(Instant::now() + Duration::from_secs(3600));
+        lease.release();
+        assert!(!lease.runs());
     });
 }
 
@@ -474,5 +493,6 @@ fn tables() -> Tables {
         real_keys: BTreeMap::from([(RealKey::new(6, [10, 0, 0, 1], 8080), 0)]),
         peer_hops: BTreeMap::from([(3, PeerHop { mac: [6; 6], source_mac: [2; 6] })]),
         locals: [[10, 0, 0, 254].into(), [192, 0, 2, 254].into()].into(),
+        floating: [([192, 0, 2, 10].into(), 0)].into(),
     }
 }

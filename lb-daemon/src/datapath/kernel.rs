@@ -3,11 +3,12 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use lb_common::{Counter, RealCounters, Reason, ServiceKey};
+use lb_common::{Counter, RealCounters, Reason, ServiceKey, map};
 
 use super::{
-    Datapath, Error, FlowTable, Op, attach,
-    flow_table::KernelFlowTable,
+    Datapath, Error, FlowTable, Lease, Op, attach,
+    flow_table::{KernelFlowTable, mapped},
+    lease::KernelLease,
     load,
     maps::Maps,
     pins::{self, Pins},
@@ -43,6 +44,7 @@ pub fn require_privileges() -> Result<(), Error> {
 pub struct KernelDatapath {
     maps: Maps,
     flow_table: Arc<KernelFlowTable>,
+    lease: Arc<KernelLease>,
     modes: BTreeMap<String, &'static str>,
     limits: Limits,
     _log: Option<ProgramLog>,
@@ -87,6 +89,7 @@ impl KernelDatapath {
         let maps = Maps::take(&mut ebpf, pins)?;
         let clock = programs::clock(&mut ebpf).map_err(|error| Error::Setup(error.to_string()))?;
         let flow_table = Arc::new(KernelFlowTable::open(pins, clock)?);
+        let lease = Arc::new(KernelLease(mapped(pins, map::LEASES)?));
         let entry = programs::entry(&mut ebpf).map_err(|error| Error::Setup(error.to_string()))?;
         let attached = attach::attach_all(entry, pins, interfaces)?;
         notices.extend(attached.notices);
@@ -94,7 +97,7 @@ impl KernelDatapath {
             notices.push(format!("removed the maps of another version in {}", folder.display()));
         }
         let limits = maps.limits()?;
-        Ok((Self { maps, flow_table, modes: attached.modes, limits, _log: log }, notices))
+        Ok((Self { maps, flow_table, lease, modes: attached.modes, limits, _log: log }, notices))
     }
 
     /// The sizes that the maps have: those of pinned maps where they differ from the settings.
@@ -130,6 +133,10 @@ impl Datapath for KernelDatapath {
 
     fn flow_table(&self) -> Arc<dyn FlowTable> {
         self.flow_table.clone()
+    }
+
+    fn lease(&self) -> Arc<dyn Lease> {
+        self.lease.clone()
     }
 
     fn attach_modes(&self) -> BTreeMap<String, &'static str> {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use lb_common::{
@@ -10,7 +11,7 @@ use lb_common::{
     flow_table::{HashKey, Shared, SharedMarks},
 };
 
-use super::{Clock, Datapath, Error, FlowTable, Op};
+use super::{Clock, Datapath, Error, FlowTable, Lease, Op};
 use crate::tables::Tables;
 
 /// A handle of a data plane in memory; clones share it, so that a test keeps one while the daemon owns the other.
@@ -40,6 +41,8 @@ pub struct State {
     pub real_counters: BTreeMap<u32, RealCounters>,
     /// The clock.
     pub clock: Clock,
+    /// Until when floating addresses are answered for; `None`: they are not.
+    pub lease: Option<Instant>,
     /// How the program is attached.
     pub attach_modes: BTreeMap<String, &'static str>,
     /// Every change applied, in order.
@@ -102,6 +105,10 @@ impl Datapath for MemoryDatapath {
         Arc::new(self.clone())
     }
 
+    fn lease(&self) -> Arc<dyn Lease> {
+        Arc::new(self.clone())
+    }
+
     fn attach_modes(&self) -> BTreeMap<String, &'static str> {
         self.state().attach_modes.clone()
     }
@@ -133,6 +140,20 @@ impl FlowTable for MemoryDatapath {
     }
 }
 
+impl Lease for MemoryDatapath {
+    fn set(&self, until: Instant) {
+        self.state().lease = Some(until);
+    }
+
+    fn release(&self) {
+        self.state().lease = None;
+    }
+
+    fn runs(&self) -> bool {
+        self.state().lease.is_some_and(|until| until > Instant::now())
+    }
+}
+
 impl State {
     fn apply(&mut self, op: &Op) -> Result<(), Error> {
         if let Some(left) = &mut self.accepts {
@@ -157,6 +178,8 @@ impl State {
             Op::RemovePeerHop(ifindex) => drop(tables.peer_hops.remove(ifindex)),
             Op::AddLocal(address) => drop(tables.locals.insert(*address)),
             Op::RemoveLocal(address) => drop(tables.locals.remove(address)),
+            Op::SetFloating(address, lease) => drop(tables.floating.insert(*address, *lease)),
+            Op::RemoveFloating(address) => drop(tables.floating.remove(address)),
             Op::SetRole(role) => tables.role = *role,
         }
         self.applied.push(op.clone());
