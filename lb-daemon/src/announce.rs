@@ -23,7 +23,7 @@ use self::{
     schedule::Schedule,
     socket::FrameSocket,
 };
-use crate::config::Vip;
+use crate::{config::Vip, datapath::Lease};
 
 /// Addresses announced between two pauses. With [`PAUSE`] it bounds the rate at 16000 addresses per second, and leaves
 /// room in the shortest transmit queues in use (64 descriptors).
@@ -46,12 +46,12 @@ pub struct Announcer {
 type Failing = Mutex<BTreeMap<String, String>>;
 
 /// Starts an announcer, on standby. It ends when the [`Announcer`] is dropped. Must be called within a tokio runtime.
-/// `settle`: see [`Schedule::start`]; zero for a router without a peer.
-pub fn start(settle: Duration) -> Announcer {
+/// `lease`: what this router may announce under; none for one without a peer, which always may.
+pub fn start(lease: Option<Arc<dyn Lease>>) -> Announcer {
     let (order, orders) = watch::channel(None);
     let failing = Arc::new(Failing::default());
-    let sender = Sender { socket: None, failing: Arc::clone(&failing) };
-    tokio::spawn(run(orders, sender, settle));
+    let sender = Sender { socket: None, lease, failing: Arc::clone(&failing) };
+    tokio::spawn(run(orders, sender));
     Announcer { order, failing }
 }
 
@@ -82,12 +82,12 @@ fn lock(failing: &Failing) -> MutexGuard<'_, BTreeMap<String, String>> {
 }
 
 /// Follows orders until the announcer is gone.
-async fn run(mut orders: watch::Receiver<Order>, mut sender: Sender, settle: Duration) {
+async fn run(mut orders: watch::Receiver<Order>, mut sender: Sender) {
     loop {
         let active = orders.borrow_and_update().is_some();
         let announcing = async {
             if active {
-                sender.announce(&orders, settle).await;
+                sender.announce(&orders).await;
             }
             std::future::pending::<()>().await;
         };
@@ -102,19 +102,25 @@ async fn run(mut orders: watch::Receiver<Order>, mut sender: Sender, settle: Dur
 /// Sends, and remembers what went wrong.
 struct Sender {
     socket: Option<FrameSocket>,
+    lease: Option<Arc<dyn Lease>>,
     failing: Arc<Failing>,
 }
 
 impl Sender {
     /// Announces on schedule, for ever.
-    async fn announce(&mut self, orders: &watch::Receiver<Order>, settle: Duration) {
-        let mut schedule = Schedule::start(Instant::now().into_std(), settle);
+    async fn announce(&mut self, orders: &watch::Receiver<Order>) {
+        let mut schedule = Schedule::start(Instant::now().into_std());
         loop {
             sleep_until(Instant::from_std(schedule.next_deadline())).await;
-            if schedule.poll(Instant::now().into_std()) {
+            if schedule.poll(Instant::now().into_std(), self.may()) {
                 self.round(orders).await;
             }
         }
+    }
+
+    /// Whether this router may say that the addresses are its own.
+    fn may(&self) -> bool {
+        self.lease.as_ref().is_none_or(|lease| lease.runs())
     }
 
     /// Announces every address once, in both forms.
@@ -130,7 +136,8 @@ impl Sender {
     /// [`Announcer::standby`] waits for it, and nothing leaves afterwards.
     fn batch(&mut self, orders: &watch::Receiver<Order>, first: usize) -> bool {
         let order = orders.borrow();
-        let Some(addresses) = order.as_ref() else { return false };
+        // Between two batches of a round it may have been frozen as well.
+        let Some(addresses) = order.as_ref().filter(|_| self.may()) else { return false };
         for (vip, ifindex, mac) in addresses.iter().skip(first).take(BATCH) {
             let announcement = Announcement { address: vip.address.addr(), mac: *mac };
             let result = self.send(*ifindex, announcement);

@@ -15,28 +15,26 @@ const BURST: [Duration; 5] = [
 /// Pause between refreshes after the burst.
 const REFRESH: Duration = Duration::from_secs(60);
 
-/// A round this late was missed because the process stood still, frozen or with the whole host. Much longer than a busy
-/// machine delays a timer.
-const FROZEN: Duration = Duration::from_millis(500);
+/// Pause before a round is tried again that was not allowed.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// The engine: told the time, it says whether to announce.
 ///
 /// A pause counts from the round before it. A late round therefore moves the rest and none is left out, nor do two
 /// ever follow each other at once.
 ///
-/// A process that stood still may no longer be active, and its peer may have announced the addresses. So the round that
-/// it wakes up in waits for `settle`, within which the pair decides.
+/// A process that stood still may no longer be active, and its peer may have announced the addresses. So a round is made only
+/// while this router may answer for them, and otherwise waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
     deadline: Instant,
     sent: usize,
-    settle: Duration,
 }
 
 impl Schedule {
-    /// A burst that begins now. `settle`: what the pair needs to decide after this process stood still.
-    pub fn start(now: Instant, settle: Duration) -> Self {
-        Self { deadline: now, sent: 0, settle }
+    /// A burst that begins now.
+    pub fn start(now: Instant) -> Self {
+        Self { deadline: now, sent: 0 }
     }
 
     /// When to call [`poll`](Self::poll) next.
@@ -44,13 +42,13 @@ impl Schedule {
         self.deadline
     }
 
-    /// Whether to announce now.
-    pub fn poll(&mut self, now: Instant) -> bool {
+    /// Whether to announce now, where that `may` be done.
+    pub fn poll(&mut self, now: Instant, may: bool) -> bool {
         if now < self.deadline {
             return false;
         }
-        if now.saturating_duration_since(self.deadline) > FROZEN && !self.settle.is_zero() {
-            self.deadline = now + self.settle;
+        if !may {
+            self.deadline = now + RETRY;
             return false;
         }
         self.deadline = now + BURST.get(self.sent).copied().unwrap_or(REFRESH);
@@ -63,12 +61,10 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    const SETTLE: Duration = Duration::from_millis(600);
-
     #[test]
     fn a_burst_and_then_refreshes() {
         let start = Instant::now();
-        let mut schedule = Schedule::start(start, SETTLE);
+        let mut schedule = Schedule::start(start);
         let rounds: Vec<u128> =
             (0..8).map(|_| step(&mut schedule).duration_since(start).as_millis()).collect();
         assert_eq!(rounds, [0, 100, 500, 1000, 2000, 4000, 64_000, 124_000]);
@@ -77,45 +73,39 @@ mod tests {
     #[test]
     fn nothing_before_the_deadline() {
         let start = Instant::now();
-        let mut schedule = Schedule::start(start, SETTLE);
-        assert!(schedule.poll(start));
-        assert!(!schedule.poll(start));
-        assert!(!schedule.poll(start + Duration::from_millis(99)));
+        let mut schedule = Schedule::start(start);
+        assert!(schedule.poll(start, true));
+        assert!(!schedule.poll(start, true));
+        assert!(!schedule.poll(start + Duration::from_millis(99), true));
         assert_eq!(schedule.next_deadline(), start + Duration::from_millis(100));
-        assert!(schedule.poll(start + Duration::from_millis(100)));
+        assert!(schedule.poll(start + Duration::from_millis(100), true));
     }
 
     #[test]
     fn a_late_round_moves_the_rest() {
         let start = Instant::now();
-        let mut schedule = Schedule::start(start, SETTLE);
-        let late = start + FROZEN;
-        assert!(schedule.poll(late));
-        assert!(!schedule.poll(late));
+        let mut schedule = Schedule::start(start);
+        let late = start + Duration::from_millis(500);
+        assert!(schedule.poll(late, true));
+        assert!(!schedule.poll(late, true));
         assert_eq!(schedule.next_deadline(), late + Duration::from_millis(100));
     }
 
     #[test]
-    fn a_round_after_a_freeze_waits_until_the_pair_has_decided() {
+    fn a_round_waits_until_it_is_allowed_and_none_is_left_out() {
         let start = Instant::now();
-        let mut schedule = Schedule::start(start, SETTLE);
+        let mut schedule = Schedule::start(start);
         let woken = start + Duration::from_secs(10);
-        assert!(!schedule.poll(woken));
-        assert_eq!(schedule.next_deadline(), woken + SETTLE);
-        assert!(schedule.poll(woken + SETTLE));
-    }
-
-    #[test]
-    fn a_router_without_a_peer_has_nothing_to_wait_for() {
-        let start = Instant::now();
-        let mut schedule = Schedule::start(start, Duration::ZERO);
-        assert!(schedule.poll(start + Duration::from_secs(10)));
+        assert!(!schedule.poll(woken, false));
+        assert_eq!(schedule.next_deadline(), woken + RETRY);
+        assert!(schedule.poll(woken + RETRY, true));
+        assert_eq!(schedule.next_deadline(), woken + RETRY + Duration::from_millis(100));
     }
 
     /// Polls at the deadline and returns it.
     fn step(schedule: &mut Schedule) -> Instant {
         let deadline = schedule.next_deadline();
-        assert!(schedule.poll(deadline));
+        assert!(schedule.poll(deadline, true));
         deadline
     }
 }

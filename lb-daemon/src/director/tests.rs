@@ -65,7 +65,8 @@ impl Idle {
         let (wanted, targets) = watch::channel(targets(&config));
         let (topology, seen) = watch::channel(network(&config));
         let (handle, commands) = DirectorHandle::channel();
-        let pair = ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, false).unwrap();
+        let pair =
+            ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, false, datapath.lease()).unwrap();
         let segments = watch::Sender::default();
         let sync = sync::driver::bind(None)
             .unwrap()
@@ -85,7 +86,7 @@ impl Idle {
             watchers: Watchers::new(findings, seen.clone()),
             findings: found,
             notifier: Notifier::start(),
-            announcer: announce::start(Duration::ZERO),
+            announcer: announce::start(None),
             targets: wanted,
             topology: seen,
             commands,

@@ -37,6 +37,7 @@ use super::{
 use crate::{
     api::types::PeerStatus,
     config::{self, HostAddress},
+    datapath::Lease,
 };
 
 /// Why the heartbeat cannot start.
@@ -152,13 +153,19 @@ pub fn bind(peer: Option<config::Peer>) -> Result<Bound, Error> {
 }
 
 impl Bound {
-    /// Starts the heartbeat. `resume`: the data plane was found active. Without a peer the router is active at once.
+    /// Starts the heartbeat. `resume`: the data plane was found active; `lease`: its lease. Without a peer the router is active at once.
     /// Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
     /// When there is no random number to be had.
-    pub fn start(self, name: String, config_hash: u64, resume: bool) -> Result<Handle, Error> {
+    pub fn start(
+        self,
+        name: String,
+        config_hash: u64,
+        resume: bool,
+        lease: Arc<dyn Lease>,
+    ) -> Result<Handle, Error> {
         let Self { peer, mut sockets } = self;
         let settings = match &peer {
             Some(peer) => Settings::new(name, peer, config_hash, incarnation()?),
@@ -181,7 +188,7 @@ impl Bound {
         });
         let shared = Arc::new(Shared { core, changed: Notify::new(), ask: Notify::new() });
         let (applied, applied_in) = watch::channel(Role::Starting);
-        let outputs = task::Outputs { role: role_out, reannounce: reannounce_out };
+        let outputs = task::Outputs { role: role_out, reannounce: reannounce_out, lease };
         let task = tokio::spawn(task::run(Arc::clone(&shared), sockets, Gate::new(applied_in), outputs));
         let mut witnesses = Witnesses::default();
         if let Some(peer) = &peer {

@@ -1,6 +1,10 @@
 //! Gratuitous ARP as the other end of the wire sees it.
 
-use std::{io::Read, net::Ipv4Addr, time::Duration};
+use std::{
+    io::Read,
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use lb_daemon::{
     announce::{
@@ -8,6 +12,7 @@ use lb_daemon::{
         arp::{Announcement, Form},
     },
     config::Vip,
+    datapath::{Datapath as _, memory::MemoryDatapath},
 };
 use nix::{
     net::if_::if_nametoindex,
@@ -30,7 +35,7 @@ const BURST: usize = 6;
 fn a_burst_in_both_forms_then_refreshes_then_silence() {
     lab::with_peer_and_paused_clock(async |peer| {
         let mut ear = Ear::new(&peer);
-        let announcer = announce::start(Duration::ZERO);
+        let announcer = announce::start(None);
         let address = Ipv4Addr::new(10, 77, 0, 100);
         announcer.active(orders(&[address]));
 
@@ -51,7 +56,7 @@ fn a_burst_in_both_forms_then_refreshes_then_silence() {
 fn many_addresses_all_leave() {
     lab::with_peer_and_paused_clock(async |peer| {
         let mut ear = Ear::new(&peer);
-        let announcer = announce::start(Duration::ZERO);
+        let announcer = announce::start(None);
         let addresses: Vec<Ipv4Addr> = (0..250).map(|host| Ipv4Addr::new(10, 78, 0, host)).collect();
         announcer.active(orders(&addresses));
         sleep(Duration::from_millis(90)).await;
@@ -67,7 +72,7 @@ fn many_addresses_all_leave() {
 fn an_interface_that_is_gone_silences_no_other() {
     lab::with_peer_and_paused_clock(async |peer| {
         let mut ear = Ear::new(&peer);
-        let announcer = announce::start(Duration::ZERO);
+        let announcer = announce::start(None);
         let address = Ipv4Addr::new(10, 77, 0, 100);
         let gone = Vip { address: "10.79.0.1/32".parse().unwrap(), interface: "gone".to_owned() };
         let mut all = vec![(gone, 9999, MAC)];
@@ -86,13 +91,32 @@ fn an_interface_that_is_gone_silences_no_other() {
 fn nothing_leaves_after_the_announcer_is_dropped() {
     lab::with_peer_and_paused_clock(async |peer| {
         let mut ear = Ear::new(&peer);
-        let announcer = announce::start(Duration::ZERO);
+        let announcer = announce::start(None);
         let address = Ipv4Addr::new(10, 77, 0, 100);
         announcer.active(orders(&[address]));
         sleep(Duration::from_millis(50)).await;
         drop(announcer);
         sleep(Duration::from_secs(600)).await;
         assert_eq!(ear.heard(address), (1, 1));
+    });
+}
+
+#[test]
+fn without_a_lease_nothing_is_announced() {
+    lab::with_peer_and_paused_clock(async |peer| {
+        let mut ear = Ear::new(&peer);
+        let datapath = MemoryDatapath::default();
+        let announcer = announce::start(Some(datapath.lease()));
+        let address = Ipv4Addr::new(10, 77, 0, 100);
+        announcer.active(orders(&[address]));
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(ear.heard(address), (0, 0));
+        datapath.lease().set(Instant::now() + Duration::from_secs(3600));
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(ear.heard(address), (BURST, BURST), "the whole burst, late");
+        datapath.lease().release();
+        sleep(Duration::from_secs(600)).await;
+        assert_eq!(ear.heard(address), (0, 0), "a frozen router wakes up to a refresh");
     });
 }
 

@@ -4,10 +4,16 @@ use std::time::Instant;
 
 use super::{Core, keys};
 use crate::{
-    api::types::{PathStatus, PeerStatus, Transition, WitnessStatus},
+    api::types::{LeaseStatus, PathStatus, PeerStatus, Transition, WitnessStatus},
     config::{HeartbeatPath, HostAddress},
-    ha::engine::{self, Settings},
+    ha::{
+        Role,
+        engine::{self, Settings},
+    },
 };
+
+/// State of the lease of an active router that must not answer.
+const EXPIRED: &str = "expired";
 
 /// What is known of the peer.
 pub(super) fn of(
@@ -25,6 +31,7 @@ pub(super) fn of(
         priority: peer.said.as_ref().map(|heartbeat| heartbeat.priority),
         paths: paths.iter().zip(&peer.paths).map(|(config, seen)| path(config, seen, now)).collect(),
         witnesses: witnesses.iter().map(|one| witness(core, one, now)).collect(),
+        lease: lease(core, now),
         ignored: core.ignored.iter().map(|(cause, count)| (cause.name().to_owned(), *count)).collect(),
         transitions: core.engine.transitions().map(|seen| transition(seen, now)).collect(),
     }
@@ -36,7 +43,11 @@ pub(super) fn warnings(core: &Core, paths: &[HeartbeatPath], now: Instant) -> Ve
     let answers = core.witnessed.values().any(|asked| now.saturating_duration_since(*asked) < *dead_after);
     let alone =
         (*witness && !answers).then_some("no witness answers: without the peer, this router is not active");
-    alone.map(str::to_owned).into_iter().chain(warnings_of_pair(core, paths)).collect()
+    let expired = (lease(core, now).state == EXPIRED && core.engine.settings().paths > 0).then_some(
+        "the lease has expired: addresses are not answered for until the peer is heard, or stays silent",
+    );
+    let own = [alone, expired].into_iter().flatten().map(str::to_owned);
+    own.chain(warnings_of_pair(core, paths)).collect()
 }
 
 fn warnings_of_pair(core: &Core, paths: &[HeartbeatPath]) -> Vec<String> {
@@ -59,6 +70,19 @@ fn warnings_of_pair(core: &Core, paths: &[HeartbeatPath]) -> Vec<String> {
         warnings.push(format!("{} signs its heartbeats with another key than this router", said.name));
     }
     warnings
+}
+
+fn lease(core: &Core, now: Instant) -> LeaseStatus {
+    let left = core.engine.lease_left(now);
+    let state = match (left, core.engine.role()) {
+        (Some(_), _) => "running",
+        (None, Role::Active) => EXPIRED,
+        (None, Role::Starting | Role::Standby | Role::Leaving) => "none",
+    };
+    LeaseStatus {
+        state: state.to_owned(),
+        left_ms: left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+    }
 }
 
 fn witness(core: &Core, address: &HostAddress, now: Instant) -> WitnessStatus {

@@ -6,15 +6,20 @@ use futures_util::future::select_all;
 use tokio::{sync::watch, time::sleep_until};
 
 use super::{Core, Gate, PathSocket, RoleState, Shared, now, socket::Arrival, state_of};
-use crate::ha::{
-    engine::Notice,
-    heartbeat::{Heartbeat, Ignored},
+use crate::{
+    datapath,
+    ha::{
+        engine::{Lease, Notice},
+        heartbeat::{Heartbeat, Ignored},
+    },
 };
 
 /// Where the task publishes what others must know.
 pub(super) struct Outputs {
     pub(super) role: watch::Sender<RoleState>,
     pub(super) reannounce: watch::Sender<u64>,
+    /// Of the data plane.
+    pub(super) lease: Arc<dyn datapath::Lease>,
 }
 
 /// Runs until the engine has finished.
@@ -27,8 +32,14 @@ pub(super) async fn run(shared: Arc<Shared>, mut sockets: Vec<PathSocket>, mut g
             .zip(codec.iter().cycle())
             .map(|(socket, codec)| socket.receive(codec))
             .collect();
-        let Turn { heartbeat, ignored, notices, state, deadline, finished } =
+        let Turn { heartbeat, lease, ignored, notices, state, deadline, finished } =
             turn(&mut shared.lock(), arrived, &mut gate);
+        // Before anybody hears of anything: what the peer concludes from a heartbeat holds already.
+        match lease {
+            Some(Lease::Until(until)) => outputs.lease.set(until),
+            Some(Lease::Released) => outputs.lease.release(),
+            None => {}
+        }
         if let (Some(heartbeat), Some(codec)) = (heartbeat, codec) {
             let datagram = codec.encode(&heartbeat);
             sockets.iter_mut().for_each(|socket| socket.send(&datagram));
@@ -58,6 +69,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut sockets: Vec<PathSocket>, mut g
 /// What comes of one turn.
 struct Turn {
     heartbeat: Option<Heartbeat>,
+    lease: Option<Lease>,
     /// What the log is to hear of: path, cause, and how many there have been.
     ignored: Vec<(usize, Ignored, u64)>,
     notices: Vec<Notice>,
@@ -88,6 +100,7 @@ fn turn(core: &mut Core, arrived: Vec<Vec<Arrival>>, gate: &mut Gate) -> Turn {
     let silent_until = gate.silent_until(core.engine.role(), now, patience);
     Turn {
         heartbeat: if silent_until.is_none() { core.engine.poll_transmit(now) } else { None },
+        lease: core.engine.poll_lease(now),
         ignored: told,
         notices: std::iter::from_fn(|| core.engine.poll_notice()).collect(),
         state: state_of(&core.engine),
