@@ -47,11 +47,14 @@ pub struct Vip {
     pub interface: String,
 }
 
-/// The pair. Timers are left at their defaults, which the bounds of the demo rest on.
+/// The pair. The demo leaves its timers at their defaults, which its bounds rest on.
 #[derive(Clone, Debug, Serialize)]
 pub struct Peer {
     /// Higher becomes active.
     pub priority: u8,
+    /// Silence that means death, where it is not the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_after: Option<String>,
     /// `"auto"` or `"manual"`.
     pub failback: String,
     /// Time a returning router waits.
@@ -198,6 +201,7 @@ impl Peer {
         };
         Self {
             priority: if name == "r1" { 150 } else { 100 },
+            dead_after: None,
             failback: "auto".to_owned(),
             failback_delay: "2s".to_owned(),
             key: "a-shared-secret-of-the-lab".to_owned(),

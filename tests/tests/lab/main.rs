@@ -4,6 +4,7 @@
 
 mod direct;
 mod exit_codes;
+mod fence;
 mod fitness;
 mod health;
 mod hostile_api;
