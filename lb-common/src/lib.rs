@@ -20,6 +20,7 @@ mod flow_key;
 pub mod flow_table;
 mod hop;
 mod last_hop;
+mod lease;
 mod method;
 mod overflow;
 mod real;
@@ -40,6 +41,9 @@ pub use hop::PeerHop;
 #[cfg(not(target_arch = "bpf"))]
 pub use last_hop::SharedHop;
 pub use last_hop::{LAST_HOPS, LastHop, mac_number};
+#[cfg(not(target_arch = "bpf"))]
+pub use lease::SharedLease;
+pub use lease::{LEASES, Lease};
 pub use method::{Method, Methods};
 pub use overflow::OVERFLOWS;
 pub use real::{Real, RealKey, RealState};
@@ -49,7 +53,7 @@ pub use router::{RouterRole, RouterState};
 pub use service::{Scheduler, Service, ServiceKey};
 
 /// Version of every type in this crate, and of the meaning of its fields. Part of the pin path.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 4;
 
 /// IPv4 protocol numbers (IANA "Assigned Internet Protocol Numbers").
 pub const IPPROTO_TCP: u8 = 6;
@@ -90,6 +94,11 @@ pub mod map {
     pub const PEER_HOPS: &str = "PEER_HOPS";
     /// The router's own IPv4 addresses (`[u8; 4]`) → 1 (`u8`), a hash.
     pub const LOCALS: &str = "LOCALS";
+    /// The addresses that move with the active role (`[u8; 4]`) → index of the lease (`u32`) that each is answered for under, a
+    /// hash. Empty without a peer.
+    pub const FLOATING: &str = "FLOATING";
+    /// Index → [`Lease`](crate::Lease), an array that may be mapped.
+    pub const LEASES: &str = "LEASES";
     /// One number (`u32`), an array: how often [`SERVICES`] and [`PEER_HOPS`] have changed.
     pub const EPOCH: &str = "EPOCH";
     /// Hash of a service's key → [`CachedService`](crate::CachedService), a per-CPU array.
@@ -102,7 +111,7 @@ pub mod map {
     pub const REAL_COUNTERS: &str = "REAL_COUNTERS";
 
     /// Every pinned map.
-    pub const ALL: [&str; 20] = [
+    pub const ALL: [&str; 22] = [
         PROGRAMS,
         SERVICES,
         REALS,
@@ -118,6 +127,8 @@ pub mod map {
         ROUTER,
         PEER_HOPS,
         LOCALS,
+        FLOATING,
+        LEASES,
         EPOCH,
         SERVICE_CACHE,
         PEER_CACHE,

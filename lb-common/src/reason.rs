@@ -85,6 +85,8 @@ reasons! {
     Overheard = 21, Drop, "overheard";
     /// Another processor made the same connection at the same moment; the next packet finds it.
     Contended = 22, Drop, "contended";
+    /// An ARP request for an address that moves with the active role, and the lease has run out: the peer may have it now.
+    LeaseExpired = 23, Drop, "lease_expired";
 }
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ HashKey: 24 bytes, alignment 8
    0 0
 LastHop: 16 bytes, alignment 8
    0 0
+Lease: 8 bytes, alignment 8
+   0 until
 AddressFilter: 16384 bytes, alignment 8
    0 virtual_addresses
 8192 real_addresses
@@ -85,7 +87,7 @@ Service: 16 bytes, alignment 4
    8 ring_len
   12 scheduler
   13 closed
-LAYOUT_VERSION 3
+LAYOUT_VERSION 4
 ";
 
 macro_rules! describe {
@@ -109,6 +111,7 @@ fn sizes_and_offsets_are_those_of_the_layout_version() {
         ChangeMarks { 0 }
         HashKey { 0 }
         LastHop { 0 }
+        Lease { until }
         AddressFilter { virtual_addresses real_addresses }
         Timeouts { 0 }
         PeerHop { mac source_mac }

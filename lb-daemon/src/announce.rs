@@ -23,7 +23,10 @@ use self::{
     schedule::Schedule,
     socket::FrameSocket,
 };
-use crate::config::{Announce, AnnounceForm, Vip};
+use crate::{
+    config::{Announce, AnnounceForm, Vip},
+    datapath::Lease,
+};
 
 /// Addresses announced between two pauses. With [`PAUSE`] it bounds the rate at 16000 addresses per second, and leaves
 /// room in the shortest transmit queues in use (64 descriptors).
@@ -38,8 +41,20 @@ type Order = Option<Active>;
 #[derive(Debug)]
 struct Active {
     settings: Announce,
-    /// Address, interface index and own MAC address.
-    addresses: Vec<(Vip, u32, [u8; 6])>,
+    addresses: Vec<Floating>,
+}
+
+/// A floating address that stands here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Floating {
+    /// The address.
+    pub vip: Vip,
+    /// Index of its interface, and own MAC address there.
+    pub ifindex: u32,
+    /// See [`ifindex`](Self::ifindex).
+    pub mac: [u8; 6],
+    /// Number of the lease that it is announced under.
+    pub lease: u32,
 }
 
 /// Announces addresses for as long as this router is active.
@@ -53,20 +68,20 @@ pub struct Announcer {
 type Failing = Mutex<BTreeMap<String, String>>;
 
 /// Starts an announcer, on standby. It ends when the [`Announcer`] is dropped. Must be called within a tokio runtime.
-/// `settle`: see [`Schedule::start`]; zero for a router without a peer.
-pub fn start(settle: Duration) -> Announcer {
+/// `lease`: what this router may announce under; none for one without a peer, which always may.
+pub fn start(lease: Option<Arc<dyn Lease>>) -> Announcer {
     let (order, orders) = watch::channel(None);
     let failing = Arc::new(Failing::default());
-    let sender = Sender { socket: None, failing: Arc::clone(&failing) };
-    tokio::spawn(run(orders, sender, settle));
+    let sender = Sender { socket: None, lease, failing: Arc::clone(&failing) };
+    tokio::spawn(run(orders, sender));
     Announcer { order, failing }
 }
 
 impl Announcer {
-    /// Announces these addresses, with their interface index and own MAC address there: bursts from now on, then
+    /// Announces these addresses: bursts from now on, then
     /// refreshes. Starts anew when it is called again.
-    pub fn active(&self, settings: Announce, addresses: Vec<(Vip, u32, [u8; 6])>) {
-        lock(&self.failing).retain(|name, _| addresses.iter().any(|(vip, ..)| vip.interface == *name));
+    pub fn active(&self, settings: Announce, addresses: Vec<Floating>) {
+        lock(&self.failing).retain(|name, _| addresses.iter().any(|one| one.vip.interface == *name));
         self.order.send_replace(Some(Active { settings, addresses }));
     }
 
@@ -89,12 +104,12 @@ fn lock(failing: &Failing) -> MutexGuard<'_, BTreeMap<String, String>> {
 }
 
 /// Follows orders until the announcer is gone.
-async fn run(mut orders: watch::Receiver<Order>, mut sender: Sender, settle: Duration) {
+async fn run(mut orders: watch::Receiver<Order>, mut sender: Sender) {
     loop {
         let settings = orders.borrow_and_update().as_ref().map(|active| active.settings);
         let announcing = async {
             if let Some(settings) = settings {
-                sender.announce(&orders, settings, settle).await;
+                sender.announce(&orders, settings).await;
             }
             std::future::pending::<()>().await;
         };
@@ -109,19 +124,27 @@ async fn run(mut orders: watch::Receiver<Order>, mut sender: Sender, settle: Dur
 /// Sends, and remembers what went wrong.
 struct Sender {
     socket: Option<FrameSocket>,
+    lease: Option<Arc<dyn Lease>>,
     failing: Arc<Failing>,
 }
 
 impl Sender {
     /// Announces on schedule, to its end if it has one.
-    async fn announce(&mut self, orders: &watch::Receiver<Order>, settings: Announce, settle: Duration) {
-        let mut schedule = Schedule::start(Instant::now().into_std(), settings, settle);
+    async fn announce(&mut self, orders: &watch::Receiver<Order>, settings: Announce) {
+        let mut schedule = Schedule::start(Instant::now().into_std(), settings);
         while let Some(deadline) = schedule.next_deadline() {
             sleep_until(Instant::from_std(deadline)).await;
-            if schedule.poll(Instant::now().into_std()) {
+            let may = orders.borrow().as_ref().is_some_and(|active| self.may(&active.addresses));
+            if schedule.poll(Instant::now().into_std(), may) {
                 self.round(orders).await;
             }
         }
+    }
+
+    /// Whether this router may say that these addresses are its own.
+    fn may(&self, addresses: &[Floating]) -> bool {
+        let runs = |lease: &Arc<dyn Lease>| addresses.iter().all(|one| lease.runs(one.lease));
+        self.lease.as_ref().is_none_or(runs)
     }
 
     /// Announces every address once, in the forms that are set.
@@ -137,13 +160,18 @@ impl Sender {
     /// [`Announcer::standby`] waits for it, and nothing leaves afterwards.
     fn batch(&mut self, orders: &watch::Receiver<Order>, first: usize) -> bool {
         let order = orders.borrow();
-        let Some(Active { settings, addresses }) = order.as_ref() else { return false };
+        // Between two batches of a round it may have been frozen as well.
+        let Some(Active { settings, addresses }) =
+            order.as_ref().filter(|active| self.may(&active.addresses))
+        else {
+            return false;
+        };
         let forms: &[Form] = match settings.form {
             AnnounceForm::Both => &[Form::Request, Form::Reply],
             AnnounceForm::Request => &[Form::Request],
             AnnounceForm::Reply => &[Form::Reply],
         };
-        for (vip, ifindex, mac) in addresses.iter().skip(first).take(BATCH) {
+        for Floating { vip, ifindex, mac, lease: _ } in addresses.iter().skip(first).take(BATCH) {
             let announcement = Announcement { address: vip.address.addr(), mac: *mac };
             let result = self.send(*ifindex, announcement, forms);
             self.note(&vip.interface, result);

@@ -42,9 +42,6 @@ use crate::{
 /// Exit code for a configuration that is not valid.
 pub const EXIT_CONFIG: u8 = 2;
 
-/// Intervals after a freeze within which the pair has decided who is active: the engine listens for two.
-const SETTLE_INTERVALS: u32 = 3;
-
 /// Time that a planned stop may take. The service manager kills after ten seconds (`TimeoutStopSec` in
 /// dist/lbd.service), which would leave the same, but look like a fault.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
@@ -101,10 +98,11 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         config.router.name.clone(),
         config.hash(),
         groups(&config, &datapath.installed()?),
+        datapath.lease(),
     )?;
     let (segments, known) = watch::channel(Segments::new(&config, &links, &[]));
     let sync = copy.start(table, datapath.schedules(), pair.roles.clone(), known)?;
-    let settle = config.peer.as_ref().map_or(Duration::ZERO, |peer| peer.interval * SETTLE_INTERVALS);
+    let lease = config.peer.as_ref().map(|_| datapath.lease());
     let limits = datapath.limits();
     let addresses = Addresses::new(&config.daemon.socket, &kernel_release());
     let (report, reports) = mpsc::channel(64);
@@ -123,7 +121,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         watchers: track::Watchers::new(finding, topology.clone()),
         findings,
         notifier: Notifier::start(),
-        announcer: announce::start(settle),
+        announcer: announce::start(lease),
         conflicts,
         addresses,
         limits,

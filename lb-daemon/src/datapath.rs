@@ -9,6 +9,7 @@ mod filter;
 mod flow_table;
 pub mod globals;
 pub mod kernel;
+mod lease;
 mod link_info;
 mod load;
 mod mapped;
@@ -25,7 +26,7 @@ mod schedules;
 mod syscall;
 mod verifier;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use lb_common::{
     Counter, Methods, Real, RealCounters, Reason, RouterRole, ServiceKey, SharedHop,
@@ -57,6 +58,10 @@ pub enum Op {
     RemoveLocal(std::net::Ipv4Addr),
     /// Close a service for new connections, or open it: nothing else of it changes.
     SetClosed(ServiceKey, bool),
+    /// Answer for a floating address under this lease alone.
+    SetFloating(std::net::Ipv4Addr, u32),
+    /// The opposite.
+    RemoveFloating(std::net::Ipv4Addr),
     /// Open or close the router for new connections.
     SetRole(RouterRole),
     /// Have packets meet the program that is made for these forwarding methods.
@@ -124,9 +129,24 @@ pub trait Datapath: Send {
 
     /// The schedules.
     fn schedules(&self) -> Arc<dyn Schedules>;
+    /// The lease that floating addresses are answered for under.
+    fn lease(&self) -> Arc<dyn Lease>;
 
     /// How the program is attached, by interface: `"native"` or `"generic"`.
     fn attach_modes(&self) -> BTreeMap<String, &'static str>;
+}
+
+/// Until when the data plane answers for the floating addresses of each group, by its number. Independent of its [`Datapath`]: the
+/// heartbeat renews a lease before it speaks, and waits for nobody.
+pub trait Lease: Send + Sync {
+    /// Lets it answer until then. A moment that is over ends the lease.
+    fn set(&self, lease: u32, until: Instant);
+
+    /// Lets it answer no longer.
+    fn release(&self, lease: u32);
+
+    /// Whether it answers now, as it sees it itself.
+    fn runs(&self, lease: u32) -> bool;
 }
 
 /// The flow table, for whoever has the time to read it: a large one takes some milliseconds. Independent of its

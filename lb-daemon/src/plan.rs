@@ -116,6 +116,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Tables, PlanError> {
         reals,
         peer_hops: peer_hops(inputs),
         locals: inputs.topology.locals.clone(),
+        floating: floating(inputs.config),
     })
 }
 
@@ -194,6 +195,13 @@ fn peer_hops(inputs: &Inputs<'_>) -> BTreeMap<u32, PeerHop> {
         .filter_map(|path| inputs.topology.next_hops.get(&path.remote.ipv4()?))
         .map(|hop| (hop.ifindex, PeerHop { mac: hop.mac, source_mac: hop.source_mac }))
         .collect()
+}
+
+/// The addresses that are answered for under a lease, each under that of its group: of a router with a peer, which may have them
+/// instead.
+fn floating(config: &Config) -> BTreeMap<Ipv4Addr, u32> {
+    let addresses = config.floating().into_iter().filter(|_| config.peer.is_some());
+    addresses.map(|vip| vip.address.addr()).map(|address| (address, config.lease_of(address))).collect()
 }
 
 impl RealId {
@@ -306,6 +314,18 @@ mod tests {
         // All three slots are taken: to replace a server, its removal must stand in the maps first.
         world.config.services[0].reals[2].port = 9998;
         assert_eq!(world.plan(&fourth, &BTreeMap::new()), Err(PlanError::TooManyReals(4, 3)));
+    }
+
+    #[test]
+    fn addresses_are_answered_for_under_a_lease_where_there_is_a_peer() {
+        let mut world = World::two_servers();
+        let vip = |address: &str| config::Vip { address: address.parse().unwrap(), interface: "eth0".into() };
+        world.config.vips = vec![vip("192.0.2.1/32")];
+        world.config.router.nat_router = Some(vip("10.0.0.254/24"));
+        assert_eq!(world.fresh().floating, BTreeMap::new());
+        world.config.peer = Some(fixture::peer());
+        let floating = [[192, 0, 2, 1], [10, 0, 0, 254]].map(|address| (Ipv4Addr::from(address), 0));
+        assert_eq!(world.fresh().floating, BTreeMap::from(floating));
     }
 
     #[test]

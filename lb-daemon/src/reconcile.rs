@@ -12,7 +12,7 @@ use crate::{
 /// The changes that turn `installed` into `desired`, to be applied in this order.
 ///
 /// 1. A router that becomes standby closes first, and so does a service that goes to the peer.
-/// 2. What services refer to is set: own addresses, ways to the peer, and real servers that are new or take connections.
+/// 2. What services refer to is set: own and floating addresses, ways to the peer, and real servers that are new or take connections.
 /// 3. Services that go are removed, before another may be given their number; the others get their new rings.
 /// 4. Only now, when no ring names them any more, real servers are quiesced, taken down or removed.
 /// 5. What nothing refers to any more is removed.
@@ -35,6 +35,7 @@ pub fn diff(installed: &Tables, desired: &Tables) -> Vec<Op> {
     let set_real = |(&slot, real): (&u32, &Real)| Op::SetReal(slot, *real);
 
     ops.extend(desired.locals.difference(&installed.locals).copied().map(Op::AddLocal));
+    ops.extend(changed(&installed.floating, &desired.floating).map(|(&a, &lease)| Op::SetFloating(a, lease)));
     ops.extend(changed(&installed.peer_hops, &desired.peer_hops).map(|(&i, &hop)| Op::SetPeerHop(i, hop)));
     ops.extend(early.into_iter().map(set_real));
     ops.extend(
@@ -47,6 +48,7 @@ pub fn diff(installed: &Tables, desired: &Tables) -> Vec<Op> {
     ops.extend(gone(&installed.real_keys, &desired.real_keys).map(|&key| Op::RemoveRealKey(key)));
     ops.extend(gone(&installed.peer_hops, &desired.peer_hops).map(|&i| Op::RemovePeerHop(i)));
     ops.extend(installed.locals.difference(&desired.locals).copied().map(Op::RemoveLocal));
+    ops.extend(gone(&installed.floating, &desired.floating).map(|&address| Op::RemoveFloating(address)));
     ops.extend(moved(installed, desired, false));
     if desired.role == RouterRole::Active {
         ops.extend(role);
@@ -238,8 +240,8 @@ mod tests {
     }
 
     fn size(tables: &Tables) -> usize {
-        let Tables { role: _, services, reals, real_keys, peer_hops, locals, methods: _ } = tables;
-        services.len() + reals.len() + real_keys.len() + peer_hops.len() + locals.len()
+        let Tables { role: _, services, reals, real_keys, peer_hops, locals, floating, methods: _ } = tables;
+        services.len() + reals.len() + real_keys.len() + peer_hops.len() + locals.len() + floating.len()
     }
 
     fn world() -> impl Strategy<Value = World> {
@@ -276,16 +278,20 @@ mod tests {
             prop::collection::btree_map(real_key, 0_u32..4, 0..4),
             prop::collection::btree_map(0_u32..4, hop, 0..4),
             subsequence((0..4_u8).collect::<Vec<_>>(), 0..=4),
+            prop::collection::btree_map(octet.prop_map(|last| [192, 0, 2, last].into()), 0_u32..2, 0..4),
             subsequence(Method::ALL.to_vec(), 0..=2),
         )
-            .prop_map(|(active, services, reals, real_keys, peer_hops, locals, methods)| Tables {
-                role: if active { RouterRole::Active } else { RouterRole::Standby },
-                services,
-                reals,
-                real_keys,
-                peer_hops,
-                locals: locals.into_iter().map(|host| [10, 0, 0, host].into()).collect(),
-                methods: methods.into_iter().collect(),
-            })
+            .prop_map(
+                |(active, services, reals, real_keys, peer_hops, locals, floating, methods)| Tables {
+                    role: if active { RouterRole::Active } else { RouterRole::Standby },
+                    services,
+                    reals,
+                    real_keys,
+                    peer_hops,
+                    locals: locals.into_iter().map(|host| [10, 0, 0, host].into()).collect(),
+                    floating,
+                    methods: methods.into_iter().collect(),
+                },
+            )
     }
 }

@@ -27,6 +27,8 @@ pub struct Tables {
     pub locals: BTreeSet<Ipv4Addr>,
     /// Forwarding methods that the program which packets meet first is made for. What uses another takes longer.
     pub methods: Methods,
+    /// The addresses that move with the active role, each with the lease that it is answered for under; none without a peer.
+    pub floating: BTreeMap<Ipv4Addr, u32>,
 }
 
 impl Default for Tables {
@@ -40,6 +42,7 @@ impl Default for Tables {
             locals: BTreeSet::new(),
             // Right for whatever comes first.
             methods: Methods::ALL,
+            floating: BTreeMap::new(),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuValues};
@@ -97,6 +97,25 @@ fn packets_meet_the_program_for_the_methods_in_use() {
         ip("link del lbt0");
         reconcile(&mut datapath, &tables()).unwrap();
         assert_eq!(datapath.installed().unwrap(), tables());
+    });
+}
+
+#[test]
+fn a_lease_outlives_the_daemon_that_gave_it() {
+    in_lab(|lab| {
+        let (first, _) = lab.open(&[]);
+        assert!(!first.lease().runs(0), "nobody has given one");
+        first.lease().set(0, Instant::now() + Duration::from_secs(3600));
+        drop(first);
+
+        let (second, _) = lab.open(&[]);
+        let lease = second.lease();
+        assert!(lease.runs(0));
+        lease.set(0, Instant::now());
+        assert!(!lease.runs(0), "it is over at once");
+        lease.set(0, Instant::now() + Duration::from_secs(3600));
+        lease.release(0);
+        assert!(!lease.runs(0));
     });
 }
 
@@ -647,5 +666,6 @@ fn tables() -> Tables {
         peer_hops: BTreeMap::from([(3, PeerHop { mac: [6; 6], source_mac: [2; 6] })]),
         locals: [[10, 0, 0, 254].into(), [192, 0, 2, 254].into()].into(),
         methods: Methods::ALL,
+        floating: [([192, 0, 2, 10].into(), 0)].into(),
     }
 }

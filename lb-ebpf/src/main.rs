@@ -13,6 +13,8 @@
 #[cfg(target_arch = "bpf")]
 mod addresses;
 #[cfg(any(target_arch = "bpf", test))]
+mod arp;
+#[cfg(any(target_arch = "bpf", test))]
 mod bytes;
 #[cfg(target_arch = "bpf")]
 mod cache;
@@ -42,6 +44,8 @@ mod globals;
 mod hop;
 #[cfg(target_arch = "bpf")]
 mod last_hops;
+#[cfg(target_arch = "bpf")]
+mod lease;
 #[cfg(target_arch = "bpf")]
 mod log;
 #[cfg(any(target_arch = "bpf", test))]
@@ -88,7 +92,7 @@ mod entry {
         ctx::Frame,
         established::{self, Elsewhere},
         finish::finish,
-        flows, log,
+        flows, lease, log,
         maps::PROGRAMS,
         parse, pipeline,
         plain::{Plain, Sight},
@@ -150,12 +154,13 @@ mod entry {
         finish(&frame, Err(Reason::BadTable), frame.linear_length())
     }
 
-    /// The way of frames of every shape, and of connections that are not found at first sight.
+    /// The way of frames of every shape, ARP among them, and of connections that are not found at first sight.
     #[xdp(frags)]
     fn lb_any(ctx: XdpContext) -> u32 {
         let mut frame = Frame::new(&ctx);
         let head = match parse::head(&frame) {
             Ok(head) => head,
+            Err(Reason::NotIpv4) => return finish(&frame, Err(lease::judge(&frame)), frame.length()),
             Err(reason) => return finish(&frame, Err(reason), frame.length()),
         };
         let concern = addresses::concern(head.source(), head.destination());

@@ -10,8 +10,8 @@ use aya_ebpf::{
 };
 use lb_common::{
     AddressFilter, CACHED_PEERS, CACHED_SERVICES, CachedPeer, CachedService, Counter,
-    LAST_HOPS as LAST_HOP_COUNT, LastHop, OVERFLOWS as OVERFLOW_COUNT, PeerHop, Real, RealCounters, RealKey,
-    Reason, Ring, RouterState, Service, ServiceKey,
+    LAST_HOPS as LAST_HOP_COUNT, LEASES as LEASE_COUNT, LastHop, Lease, OVERFLOWS as OVERFLOW_COUNT, PeerHop,
+    Real, RealCounters, RealKey, Reason, Ring, RouterState, Service, ServiceKey,
     flow_table::{ChangeMarks, HashKey, RawBucket, bucket_count, mark_count},
 };
 
@@ -78,6 +78,14 @@ pub(crate) static PEER_HOPS: HashMap<u32, PeerHop, 64> = HashMap::new();
 /// Own IPv4 addresses.
 #[btf_map]
 pub(crate) static LOCALS: HashMap<[u8; 4], u8, 1024> = HashMap::new();
+
+/// The addresses that move with the active role, each with the lease that it is answered for under.
+#[btf_map]
+pub(crate) static FLOATING: HashMap<[u8; 4], u32, 1024> = HashMap::new();
+
+/// Until when this router may answer for them.
+#[btf_map]
+pub(crate) static LEASES: Array<Lease, LEASE_COUNT, MAPPED> = Array::new();
 
 /// How often the services and the ways to the peer have changed.
 #[btf_map]

@@ -80,7 +80,7 @@ pub(crate) fn parse(bytes: &impl Bytes) -> Result<Packet, Reason> {
 #[inline(always)]
 pub(crate) fn head(bytes: &impl Bytes) -> Result<Head, Reason> {
     let macs = Macs(bytes.read(0).ok_or(Reason::NotIpv4)?);
-    let (l3, in_vlan) = find_ipv4(bytes).ok_or(Reason::NotIpv4)?;
+    let (l3, in_vlan) = find(bytes, EtherType::Ipv4).ok_or(Reason::NotIpv4)?;
     // The verifier would walk the whole program once for each number of tags.
     let l3 = bytes.hidden(l3, macs.0[1] as usize & OFFSET_MASK) & OFFSET_MASK;
     Ok(Head { macs, l3, in_vlan, ip: bytes.read(l3).ok_or(Reason::Malformed)? })
@@ -130,14 +130,14 @@ pub(crate) fn packet(bytes: &impl Bytes, head: &Head) -> Result<Packet, Reason> 
     })
 }
 
-/// Offset of the IPv4 header, and whether the frame belongs to a VLAN; `None` for other frames.
+/// Offset of the header of the `wanted` protocol, and whether the frame belongs to a VLAN; `None` for frames of others.
 #[inline(always)]
-fn find_ipv4(bytes: &impl Bytes) -> Option<(usize, bool)> {
+pub(crate) fn find(bytes: &impl Bytes, wanted: EtherType) -> Option<(usize, bool)> {
     let mut offset = Macs::LEN;
     let mut in_vlan = false;
     for _ in 0..=MAX_TAGS {
         let ether_type = u16::from_ne_bytes(bytes.read(offset)?);
-        if ether_type == EtherType::Ipv4 as u16 {
+        if ether_type == wanted as u16 {
             return Some((offset + 2, in_vlan));
         }
         if ether_type != EtherType::Ieee8021q as u16 && ether_type != EtherType::Ieee8021ad as u16 {

@@ -40,7 +40,7 @@ pub(crate) struct Plain {
 pub(crate) enum Sight {
     /// Perhaps of the common shape: its IPv4 header is.
     Plain(Plain),
-    /// Neither IPv4 nor behind a tag.
+    /// Neither IPv4 nor ARP, nor behind a tag.
     NotIpv4(Frame),
     /// Anything else.
     Odd,
@@ -57,9 +57,10 @@ impl Plain {
         }
         let ether_type = u16::from_ne_bytes(get::<_, L3, -2>(start));
         if ether_type != EtherType::Ipv4 as u16 {
-            let is_tag =
-                ether_type == EtherType::Ieee8021q as u16 || ether_type == EtherType::Ieee8021ad as u16;
-            return if is_tag { Sight::Odd } else { Sight::NotIpv4(frame) };
+            let is_odd = ether_type == EtherType::Ieee8021q as u16
+                || ether_type == EtherType::Ieee8021ad as u16
+                || ether_type == EtherType::Arp as u16;
+            return if is_odd { Sight::Odd } else { Sight::NotIpv4(frame) };
         }
         let [version_and_length]: [u8; 1] = get::<_, L3, 0>(start);
         let total_length = u16::from_be_bytes(get::<_, L3, 2>(start));

@@ -1,6 +1,7 @@
 //! The XDP program in a test: loaded from the object that the daemon embeds, with maps of its own, attached to nothing
 //! and run on single frames by `BPF_PROG_TEST_RUN`.
 
+mod lease;
 mod marks;
 mod run;
 
@@ -176,6 +177,7 @@ impl Program {
         self.array(map::ADDRESSES)?.set(0, AddressFilter::EMPTY, 0)?;
         self.empty::<u32, PeerHop>(map::PEER_HOPS)?;
         self.empty::<[u8; 4], u8>(map::LOCALS)?;
+        self.clear_lease()?;
         self.next_epoch()?;
         for index in 0..REALS {
             self.set_real(index, Real::default())?;

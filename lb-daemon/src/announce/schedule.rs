@@ -5,30 +5,28 @@ use std::time::{Duration, Instant};
 
 use crate::config::Announce;
 
-/// A round this late was missed because the process stood still, frozen or with the whole host. Much longer than a busy
-/// machine delays a timer.
-const FROZEN: Duration = Duration::from_millis(500);
+/// Pause before a round is tried again that was not allowed.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// The engine: told the time, it says whether to announce.
 ///
 /// A pause counts from the round before it. A late round therefore moves the rest and none is left out, nor do two
 /// ever follow each other at once.
 ///
-/// A process that stood still may no longer be active, and its peer may have announced the addresses. So the round that
-/// it wakes up in waits for `settle`, within which the pair decides.
+/// A process that stood still may no longer be active, and its peer may have announced the addresses. So a round is made only
+/// while this router may answer for them, and otherwise waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
     settings: Announce,
     deadline: Option<Instant>,
     /// Rounds so far.
     sent: usize,
-    settle: Duration,
 }
 
 impl Schedule {
-    /// A burst that begins now. `settle`: what the pair needs to decide after this process stood still.
-    pub fn start(now: Instant, settings: Announce, settle: Duration) -> Self {
-        Self { settings, deadline: Some(now), sent: 0, settle }
+    /// A burst that begins now.
+    pub fn start(now: Instant, settings: Announce) -> Self {
+        Self { settings, deadline: Some(now), sent: 0 }
     }
 
     /// When to call [`poll`](Self::poll) next; `None`: there is nothing left to announce.
@@ -36,11 +34,13 @@ impl Schedule {
         self.deadline
     }
 
-    /// Whether to announce now.
-    pub fn poll(&mut self, now: Instant) -> bool {
-        let Some(deadline) = self.deadline.filter(|deadline| now >= *deadline) else { return false };
-        if now.saturating_duration_since(deadline) > FROZEN && !self.settle.is_zero() {
-            self.deadline = Some(now + self.settle);
+    /// Whether to announce now, where that `may` be done.
+    pub fn poll(&mut self, now: Instant, may: bool) -> bool {
+        if self.deadline.is_none_or(|deadline| now < deadline) {
+            return false;
+        }
+        if !may {
+            self.deadline = Some(now + RETRY);
             return false;
         }
         self.sent = self.sent.saturating_add(1);
@@ -66,8 +66,6 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    const SETTLE: Duration = Duration::from_millis(600);
-
     #[test]
     fn bursts_and_then_refreshes() {
         let rounds = [0, 200, 400, 2400, 2600, 2800, 4800, 5000, 5200, 7200, 7400, 7600, 67_600, 127_600];
@@ -84,62 +82,56 @@ mod tests {
     fn without_refreshes_it_ends_with_the_last_burst() {
         let settings = Announce { burst: 2, repeats: 0, refresh: None, ..Announce::default() };
         let start = Instant::now();
-        let mut schedule = Schedule::start(start, settings, SETTLE);
+        let mut schedule = Schedule::start(start, settings);
         step(&mut schedule);
         step(&mut schedule);
         assert_eq!(schedule.next_deadline(), None);
-        assert!(!schedule.poll(start + Duration::from_secs(3600)));
+        assert!(!schedule.poll(start + Duration::from_secs(3600), true));
     }
 
     #[test]
     fn nothing_before_the_deadline() {
         let start = Instant::now();
-        let mut schedule = Schedule::start(start, Announce::default(), SETTLE);
-        assert!(schedule.poll(start));
-        assert!(!schedule.poll(start));
-        assert!(!schedule.poll(start + Duration::from_millis(199)));
+        let mut schedule = Schedule::start(start, Announce::default());
+        assert!(schedule.poll(start, true));
+        assert!(!schedule.poll(start, true));
+        assert!(!schedule.poll(start + Duration::from_millis(199), true));
         assert_eq!(schedule.next_deadline(), Some(start + Duration::from_millis(200)));
-        assert!(schedule.poll(start + Duration::from_millis(200)));
+        assert!(schedule.poll(start + Duration::from_millis(200), true));
     }
 
     #[test]
     fn a_late_round_moves_the_rest() {
         let start = Instant::now();
-        let mut schedule = Schedule::start(start, Announce::default(), SETTLE);
-        let late = start + FROZEN;
-        assert!(schedule.poll(late));
-        assert!(!schedule.poll(late));
+        let mut schedule = Schedule::start(start, Announce::default());
+        let late = start + Duration::from_millis(500);
+        assert!(schedule.poll(late, true));
+        assert!(!schedule.poll(late, true));
         assert_eq!(schedule.next_deadline(), Some(late + Duration::from_millis(200)));
     }
 
     #[test]
-    fn a_round_after_a_freeze_waits_until_the_pair_has_decided() {
+    fn a_round_waits_until_it_is_allowed_and_none_is_left_out() {
         let start = Instant::now();
-        let mut schedule = Schedule::start(start, Announce::default(), SETTLE);
+        let mut schedule = Schedule::start(start, Announce::default());
         let woken = start + Duration::from_secs(10);
-        assert!(!schedule.poll(woken));
-        assert_eq!(schedule.next_deadline(), Some(woken + SETTLE));
-        assert!(schedule.poll(woken + SETTLE));
-    }
-
-    #[test]
-    fn a_router_without_a_peer_has_nothing_to_wait_for() {
-        let start = Instant::now();
-        let mut schedule = Schedule::start(start, Announce::default(), Duration::ZERO);
-        assert!(schedule.poll(start + Duration::from_secs(10)));
+        assert!(!schedule.poll(woken, false));
+        assert_eq!(schedule.next_deadline(), Some(woken + RETRY));
+        assert!(schedule.poll(woken + RETRY, true));
+        assert_eq!(schedule.next_deadline(), Some(woken + RETRY + Duration::from_millis(200)));
     }
 
     /// Milliseconds from the start to each of the first rounds.
     fn rounds_of(settings: Announce, count: usize) -> Vec<u128> {
         let start = Instant::now();
-        let mut schedule = Schedule::start(start, settings, SETTLE);
+        let mut schedule = Schedule::start(start, settings);
         (0..count).map(|_| step(&mut schedule).duration_since(start).as_millis()).collect()
     }
 
     /// Polls at the deadline and returns it.
     fn step(schedule: &mut Schedule) -> Instant {
         let deadline = schedule.next_deadline().unwrap();
-        assert!(schedule.poll(deadline));
+        assert!(schedule.poll(deadline, true));
         deadline
     }
 }

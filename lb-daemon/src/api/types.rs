@@ -76,6 +76,9 @@ pub struct PeerStatus {
     /// Every witness.
     #[serde(default)]
     pub witnesses: Vec<WitnessStatus>,
+    /// Until when this router answers ARP for the addresses: of several groups, the one that ends first.
+    #[serde(default)]
+    pub lease: LeaseStatus,
     /// Heartbeats ignored, by cause: `"wrong_key"`, `"replayed"`, `"truncated"`, `"stranger"`, `"version"`, `"unknown_group"`,
     /// `"unproven"` (authentic, but its sender has not answered this router yet: a few whenever a router starts).
     pub ignored: BTreeMap<String, u64>,
@@ -127,6 +130,15 @@ pub struct MaintenanceChange {
     /// Only for this group; for all of them without it.
     #[serde(default)]
     pub group: Option<String>,
+}
+
+/// Until when a router answers ARP for the addresses, unless it says more before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseStatus {
+    /// `"running"`, `"expired"` (active, and no answer until it is known that the peer is not), or `"none"` (not active).
+    pub state: String,
+    /// Milliseconds that are left of it.
+    pub left_ms: Option<u64>,
 }
 
 /// How connections are copied from the active router to the other.

@@ -10,8 +10,8 @@ use super::{
 use crate::api::{
     client::Client,
     types::{
-        AddressStatus, ConflictStatus, GroupStatus, InterfaceStatus, Maintenance, PathStatus, PeerStatus,
-        Status, TrackStatus, Transition, WitnessStatus,
+        AddressStatus, ConflictStatus, GroupStatus, InterfaceStatus, LeaseStatus, Maintenance, PathStatus,
+        PeerStatus, Status, TrackStatus, Transition, WitnessStatus,
     },
 };
 
@@ -73,6 +73,7 @@ fn render_peer(out: &mut String, peer: &PeerStatus) {
     facts(out, "Peer", [peer_now(peer)]);
     facts(out, "  paths", peer.paths.iter().map(path));
     facts(out, "  witness", peer.witnesses.iter().map(witness));
+    facts(out, "  lease", lease(&peer.lease));
     let ignored: Vec<_> = peer.ignored.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
     facts(out, "  ignored", (!ignored.is_empty()).then(|| ignored.join(", ")));
     facts(out, "  changes", peer.transitions.iter().take(TRANSITIONS).map(transition));
@@ -124,6 +125,18 @@ fn heard(alive: bool, silent_ms: Option<u64>) -> String {
         (false, Some(ms @ 0..1000)) => format!("SILENT for {ms} ms"),
         (false, Some(ms)) => format!("SILENT for {}", span(ms / 1000)),
         (false, None) => "NEVER HEARD".to_owned(),
+    }
+}
+
+/// Nothing where the daemon is too old to say.
+fn lease(lease: &LeaseStatus) -> Option<String> {
+    match (lease.state.as_str(), lease.left_ms) {
+        ("running", Some(ms)) => Some(format!("runs for {ms} ms more")),
+        ("expired", _) => Some(
+            "EXPIRED: addresses are not answered for until the peer is heard, or stays silent".to_owned(),
+        ),
+        ("none", _) => Some("none".to_owned()),
+        _ => None,
     }
 }
 
@@ -206,6 +219,15 @@ mod tests {
         assert_eq!(shown(Some(true), 1, true), "disk well: exit code 1");
         assert_eq!(shown(Some(false), 0, true), "disk FAILS, a fault: exit code 1");
         assert_eq!(shown(Some(false), 9, true), "disk FAILS, a fault, priority lowered by 9: exit code 1");
+    }
+
+    #[test]
+    fn a_lease_says_whether_addresses_are_answered_for() {
+        let shown = |state: &str, left_ms| lease(&LeaseStatus { state: state.to_owned(), left_ms });
+        assert_eq!(shown("running", Some(812)).as_deref(), Some("runs for 812 ms more"));
+        assert!(shown("expired", None).is_some_and(|text| text.starts_with("EXPIRED")));
+        assert_eq!(shown("none", None).as_deref(), Some("none"));
+        assert_eq!(shown("", None), None);
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl Config {
         self.groups.iter().position(holds).unwrap_or(0)
     }
 
+    /// The lease that a floating address is answered for under: each group has one of its own.
+    pub fn lease_of(&self, address: Ipv4Addr) -> u32 {
+        u32::try_from(self.group_of(address)).unwrap_or(u32::MAX)
+    }
+
     /// The number of the group that a service belongs to.
     pub fn group_of_service(&self, key: &ServiceKey) -> usize {
         self.group_of(Ipv4Addr::from(key.address))

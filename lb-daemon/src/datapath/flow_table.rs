@@ -74,7 +74,11 @@ fn hash_key(pins: &Pins) -> Result<HashKey, Error> {
     keys.get(&0, 0).map_err(failed(map::HASH_KEY, "reading"))
 }
 
-fn mapped<T>(pins: &Pins, name: &'static str) -> Result<Mapped<T>, Error> {
+/// A pinned map in this process's memory.
+///
+/// # Errors
+/// When it is missing, or may not be mapped.
+pub(super) fn mapped<T>(pins: &Pins, name: &'static str) -> Result<Mapped<T>, Error> {
     let map = MapData::from_pin(pins.map(name)).map_err(failed(name, "opening"))?;
     let entries = map.info().map_err(failed(name, "looking up its size"))?.max_entries();
     Mapped::open(map.fd().as_fd(), entries).map_err(|error| Error::Map {

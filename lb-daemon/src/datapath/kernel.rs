@@ -4,12 +4,13 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use aya::Ebpf;
-use lb_common::{Counter, RealCounters, Reason, ServiceKey};
+use lb_common::{Counter, RealCounters, Reason, ServiceKey, map};
 
 use super::{
-    Datapath, Error, FlowTable, Op, Schedules, adopt, attach,
+    Datapath, Error, FlowTable, Lease, Op, Schedules, adopt, attach,
     entry::Entry,
-    flow_table::KernelFlowTable,
+    flow_table::{KernelFlowTable, mapped},
+    lease::KernelLease,
     load,
     maps::Maps,
     pins::{self, Pins},
@@ -49,6 +50,7 @@ pub struct KernelDatapath {
     flow_table: Arc<KernelFlowTable>,
     schedules: Arc<KernelSchedules>,
     entry: Entry,
+    lease: Arc<KernelLease>,
     modes: BTreeMap<String, &'static str>,
     limits: Limits,
     _log: Option<ProgramLog>,
@@ -97,6 +99,7 @@ impl KernelDatapath {
         let mut clock = || programs::clock(&mut ebpf).map_err(|error| Error::Setup(error.to_string()));
         let flow_table = Arc::new(KernelFlowTable::open(&pins, clock()?)?);
         let schedules = Arc::new(KernelSchedules::open(&pins)?);
+        let lease = Arc::new(KernelLease(mapped(&pins, map::LEASES)?));
         let resize = match pins.current() {
             Some(current) => {
                 let old = KernelFlowTable::open(&current, clock()?)?;
@@ -114,7 +117,7 @@ impl KernelDatapath {
         }
         let limits = maps.limits()?;
         let modes = attached.modes;
-        Ok((Self { maps, flow_table, schedules, entry, modes, limits, _log: log }, notices))
+        Ok((Self { maps, flow_table, schedules, lease, entry, modes, limits, _log: log }, notices))
     }
 
     /// The sizes that the maps have: those of pinned maps where they differ from the settings.
@@ -176,6 +179,10 @@ impl Datapath for KernelDatapath {
 
     fn schedules(&self) -> Arc<dyn Schedules> {
         self.schedules.clone()
+    }
+
+    fn lease(&self) -> Arc<dyn Lease> {
+        self.lease.clone()
     }
 
     fn attach_modes(&self) -> BTreeMap<String, &'static str> {

@@ -8,8 +8,9 @@ use aya::{
     programs::ProgramError,
 };
 use lb_common::{
-    AddressFilter, CACHED_PEERS, CACHED_SERVICES, CachedPeer, CachedService, Counter, LAST_HOPS, LastHop,
-    OVERFLOWS, PeerHop, Real, RealCounters, RealKey, Reason, Ring, RouterState, Service, ServiceKey,
+    AddressFilter, CACHED_PEERS, CACHED_SERVICES, CachedPeer, CachedService, Counter, LAST_HOPS, LEASES,
+    LastHop, Lease, OVERFLOWS, PeerHop, Real, RealCounters, RealKey, Reason, Ring, RouterState, Service,
+    ServiceKey,
     flow_table::{ChangeMarks, HashKey, RawBucket, bucket_capacity, bucket_count, mark_count},
     map,
 };
@@ -133,7 +134,7 @@ fn kept_size(shape: &Shape, entries: u32) -> String {
 }
 
 /// Every map, with the sizes that `limits` asks for.
-pub(super) fn shapes(limits: &Limits) -> [Shape; 20] {
+pub(super) fn shapes(limits: &Limits) -> [Shape; 22] {
     let Limits { flows, services, reals } = *limits;
     let rings = services.saturating_mul(2);
     let (of_flows, of_services, of_reals) =
@@ -154,6 +155,8 @@ pub(super) fn shapes(limits: &Limits) -> [Shape; 20] {
         shape::<u32, RouterState>(map::ROUTER, MapType::Array, 1, None),
         shape::<u32, PeerHop>(map::PEER_HOPS, MapType::Hash, 64, None),
         shape::<[u8; 4], u8>(map::LOCALS, MapType::Hash, 1024, None),
+        shape::<[u8; 4], u32>(map::FLOATING, MapType::Hash, 1024, None),
+        shape::<u32, Lease>(map::LEASES, MapType::Array, LEASES as u32, None),
         shape::<u32, u32>(map::EPOCH, MapType::Array, 1, None),
         shape::<u32, CachedService>(map::SERVICE_CACHE, MapType::PerCpuArray, CACHED_SERVICES as u32, None),
         shape::<u32, CachedPeer>(map::PEER_CACHE, MapType::PerCpuArray, CACHED_PEERS as u32, None),

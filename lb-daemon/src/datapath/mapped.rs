@@ -3,7 +3,7 @@
 use std::{io, marker::PhantomData, os::fd::BorrowedFd};
 
 use lb_common::{
-    LastHop, Real, SharedHop,
+    LastHop, Lease, Real, SharedHop, SharedLease,
     flow_table::{ChangeMarks, RawBucket, Shared, SharedMarks},
 };
 use memmap2::{MmapOptions, MmapRaw};
@@ -20,6 +20,9 @@ unsafe impl Concurrent for Shared {}
 unsafe impl Concurrent for SharedHop {}
 // SAFETY: atomics alone, as large as a value of the map.
 unsafe impl Concurrent for SharedMarks {}
+
+// SAFETY: one atomic, as large as a value of the map.
+unsafe impl Concurrent for SharedLease {}
 
 /// The values of a map that was made with `BPF_F_MMAPABLE`.
 pub(super) struct Mapped<T> {
@@ -67,3 +70,4 @@ impl<T: Concurrent> Mapped<T> {
 const _: () = assert!(size_of::<RawBucket>().is_multiple_of(8) && size_of::<Real>().is_multiple_of(8));
 const _: () = assert!(size_of::<SharedHop>() == size_of::<LastHop>());
 const _: () = assert!(size_of::<SharedMarks>() == size_of::<ChangeMarks>());
+const _: () = assert!(size_of::<SharedLease>() == size_of::<Lease>());

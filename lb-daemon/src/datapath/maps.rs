@@ -29,6 +29,7 @@ pub(super) struct Maps {
     peer_hops: HashMap<MapData, u32, PeerHop>,
     epoch: Array<MapData, u32>,
     locals: HashMap<MapData, [u8; 4], u8>,
+    floating: HashMap<MapData, [u8; 4], u32>,
     reasons: PerCpuArray<MapData, Counter>,
     real_counters: PerCpuArray<MapData, RealCounters>,
     addresses: Array<MapData, AddressFilter>,
@@ -52,6 +53,7 @@ impl Maps {
             peer_hops: take(ebpf, map::PEER_HOPS)?,
             epoch: take(ebpf, map::EPOCH)?,
             locals: take(ebpf, map::LOCALS)?,
+            floating: take(ebpf, map::FLOATING)?,
             reasons: take(ebpf, map::REASONS)?,
             real_counters: take(ebpf, map::REAL_COUNTERS)?,
             addresses: take(ebpf, map::ADDRESSES)?,
@@ -105,6 +107,10 @@ impl Maps {
                 .map(Into::into)
                 .collect::<BTreeSet<_>>(),
             methods,
+            floating: all::<_, _, BTreeMap<_, _>>(self.floating.iter(), map::FLOATING)?
+                .into_iter()
+                .map(|(address, lease)| (address.into(), lease))
+                .collect(),
         })
     }
 
@@ -156,6 +162,10 @@ impl Maps {
             }
             Op::AddLocal(address) => set(self.locals.insert(address.octets(), 1, 0), map::LOCALS),
             Op::RemoveLocal(address) => removed(self.locals.remove(&address.octets()), map::LOCALS),
+            Op::SetFloating(address, lease) => {
+                set(self.floating.insert(address.octets(), lease, 0), map::FLOATING)
+            }
+            Op::RemoveFloating(address) => removed(self.floating.remove(&address.octets()), map::FLOATING),
             Op::SetRole(role) => set(self.router.set(0, RouterState::new(*role), 0), map::ROUTER),
             // That is the program, and no map of it.
             Op::UseMethods(_) => Ok(()),

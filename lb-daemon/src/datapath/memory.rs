@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use lb_common::{
@@ -10,7 +11,7 @@ use lb_common::{
     flow_table::{HashKey, Shared, SharedMarks},
 };
 
-use super::{Clock, Datapath, Error, FlowTable, Op, Schedules};
+use super::{Clock, Datapath, Error, FlowTable, Lease, Op, Schedules};
 use crate::tables::Tables;
 
 /// A handle of a data plane in memory; clones share it, so that a test keeps one while the daemon owns the other.
@@ -40,6 +41,8 @@ pub struct State {
     pub real_counters: BTreeMap<u32, RealCounters>,
     /// The clock.
     pub clock: Clock,
+    /// Until when floating addresses are answered for, by the number of their group.
+    pub leases: BTreeMap<u32, Instant>,
     /// How the program is attached.
     pub attach_modes: BTreeMap<String, &'static str>,
     /// Every change applied, in order.
@@ -106,6 +109,10 @@ impl Datapath for MemoryDatapath {
         Arc::new(self.clone())
     }
 
+    fn lease(&self) -> Arc<dyn Lease> {
+        Arc::new(self.clone())
+    }
+
     fn attach_modes(&self) -> BTreeMap<String, &'static str> {
         self.state().attach_modes.clone()
     }
@@ -154,6 +161,20 @@ impl Schedules for MemoryDatapath {
     }
 }
 
+impl Lease for MemoryDatapath {
+    fn set(&self, lease: u32, until: Instant) {
+        self.state().leases.insert(lease, until);
+    }
+
+    fn release(&self, lease: u32) {
+        self.state().leases.remove(&lease);
+    }
+
+    fn runs(&self, lease: u32) -> bool {
+        self.state().leases.get(&lease).is_some_and(|until| *until > Instant::now())
+    }
+}
+
 impl State {
     fn goes_in_turn(&self, key: &ServiceKey) -> bool {
         self.tables.services.get(key).is_some_and(|service| service.scheduler.is_in_turn())
@@ -187,6 +208,8 @@ impl State {
             Op::RemovePeerHop(ifindex) => drop(tables.peer_hops.remove(ifindex)),
             Op::AddLocal(address) => drop(tables.locals.insert(*address)),
             Op::RemoveLocal(address) => drop(tables.locals.remove(address)),
+            Op::SetFloating(address, lease) => drop(tables.floating.insert(*address, *lease)),
+            Op::RemoveFloating(address) => drop(tables.floating.remove(address)),
             Op::SetRole(role) => tables.role = *role,
             Op::UseMethods(methods) => tables.methods = *methods,
         }

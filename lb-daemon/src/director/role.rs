@@ -7,6 +7,7 @@ use tracing::info;
 use super::Director;
 use crate::{
     address::{self, Wanted},
+    announce::Floating,
     config::Vip,
     ha::{Role, driver::RoleState},
 };
@@ -164,8 +165,8 @@ impl Director {
             .filter(|(_, wanted)| *wanted == Wanted::Here)
             .filter_map(|(vip, _)| {
                 let link = topology.links.get(&vip.interface)?;
-                let (index, mac) = (link.index, link.mac);
-                Some((vip, index, mac))
+                let lease = self.parts.config.lease_of(vip.address.addr());
+                Some(Floating { vip, ifindex: link.index, mac: link.mac, lease })
             })
             .collect();
         self.parts.announcer.active(self.parts.config.announce, addresses);

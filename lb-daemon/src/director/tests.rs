@@ -72,7 +72,8 @@ impl Idle {
         let (topology, seen) = watch::channel(network(&config));
         let (handle, commands) = DirectorHandle::channel();
         let group = ha::driver::Group { name: String::new(), priority: 1, resume: false, maintenance: None };
-        let pair = ha::driver::bind(None).unwrap().start("lvs1".to_owned(), 0, vec![group]).unwrap();
+        let alone = ha::driver::bind(None).unwrap();
+        let pair = alone.start("lvs1".to_owned(), 0, vec![group], datapath.lease()).unwrap();
         let segments = watch::Sender::default();
         let sync = sync::driver::bind(None)
             .unwrap()
@@ -93,7 +94,7 @@ impl Idle {
             watchers: Watchers::new(findings, seen.clone()),
             findings: found,
             notifier: Notifier::start(),
-            announcer: announce::start(Duration::ZERO),
+            announcer: announce::start(None),
             conflicts,
             addresses: Addresses::new(&folder.path().join("lbd.sock"), "5.15.0"),
             targets: wanted,

@@ -38,6 +38,7 @@ use super::{
 use crate::{
     api::types::{GroupStatus, PeerStatus},
     config::{self, HostAddress},
+    datapath::Lease,
 };
 
 /// Why the heartbeat cannot start.
@@ -176,12 +177,19 @@ pub fn bind(peer: Option<config::Peer>) -> Result<Bound, Error> {
 }
 
 impl Bound {
-    /// Starts the heartbeat of each group. Without a peer the router is active at once. Must be called within a tokio runtime.
+    /// Starts the heartbeat of each group; `lease`: those of the data plane. Without a peer the router is active at once. Must be called
+    /// within a tokio runtime.
     ///
     /// # Errors
     ///
     /// When there is no random number to be had.
-    pub fn start(self, name: String, config_hash: u64, groups: Vec<Group>) -> Result<Handle, Error> {
+    pub fn start(
+        self,
+        name: String,
+        config_hash: u64,
+        groups: Vec<Group>,
+        lease: Arc<dyn Lease>,
+    ) -> Result<Handle, Error> {
         let Self { peer, mut sockets } = self;
         let mut engines = Vec::new();
         for Group { name: group, priority, resume, maintenance } in groups {
@@ -213,8 +221,12 @@ impl Bound {
             witnessed: BTreeMap::new(),
         });
         let shared = Arc::new(Shared { core, changed: Notify::new(), ask: Notify::new() });
-        let outputs =
-            task::Outputs { roles: role_out, reannounce: reannounce_out, maintenance: maintenance_out };
+        let outputs = task::Outputs {
+            roles: role_out,
+            reannounce: reannounce_out,
+            maintenance: maintenance_out,
+            lease,
+        };
         let task = tokio::spawn(task::run(Arc::clone(&shared), sockets, Gate::new(applied_in), outputs));
         let mut witnesses = Witnesses::default();
         if let Some(peer) = &peer {

@@ -9,6 +9,7 @@ mod command;
 mod condition;
 mod facts;
 mod history;
+mod lease;
 mod maintenance;
 mod peer;
 mod settings;
@@ -22,6 +23,7 @@ pub use cause::Cause;
 pub use command::Refusal;
 pub use condition::Condition;
 pub use history::Transition;
+pub use lease::Lease;
 pub use maintenance::{Forced, HoldRefusal, Maintenance};
 pub use peer::{Path, Peer};
 pub use settings::Settings;
@@ -29,6 +31,7 @@ pub use settings::Settings;
 use self::{
     facts::rank_of,
     history::History,
+    lease::Tenure,
     timers::Timers,
     transition::{Event, State, Step, step},
     witness::Witness,
@@ -86,6 +89,7 @@ pub struct Engine {
     peer: Peer,
     witness: Witness,
     timers: Timers,
+    tenure: Tenure,
     history: History,
     notices: VecDeque<Notice>,
 }
@@ -111,6 +115,7 @@ impl Engine {
             peer: Peer::new(settings.paths, now),
             witness: Witness::new(now),
             timers: Timers::new(now),
+            tenure: Tenure::default(),
             history: History::default(),
             notices: VecDeque::new(),
             settings,
@@ -142,6 +147,7 @@ impl Engine {
         })?;
         if self.guard.answered() > answered {
             self.peer.heard_us = Some(now);
+            self.tenure.confirm(self.guard.answered());
         }
         if admission != Admission::Late && self.peer.hear_path(path, now) {
             self.notices.push_back(Notice::PathUp(path));
@@ -151,6 +157,7 @@ impl Engine {
             Admission::News => self.hear(heartbeat, now),
             Admission::First => {
                 self.timers.proven();
+                self.tenure.believe();
                 self.timers.hasten(now, self.settings.fast());
                 self.hear(heartbeat, now);
             }
@@ -212,6 +219,7 @@ impl Engine {
         }
         self.sequence += 1;
         self.timers.sent(now, self.pace(now));
+        self.tenure.send(self.sequence, now, self.settings.dead_after);
         Some(Heartbeat {
             role: self.role(),
             wants_role: self.wants_role(now),
@@ -309,6 +317,9 @@ impl Engine {
         }
         self.peer.hear(heartbeat, now);
         self.release_beside(heartbeat);
+        if matches!(heartbeat.role, Role::Starting | Role::Standby) {
+            self.tenure.be_sure();
+        }
         if self.cause == Cause::Isolated && heartbeat.role == Role::Active {
             self.cause = Cause::PeerActive;
         }
@@ -352,6 +363,9 @@ impl Engine {
         self.cause = cause;
         self.resumes = false;
         self.rival_from = None;
+        if !state.role().forwards() && state != State::Stopped {
+            self.tenure.end();
+        }
         self.held = state == State::Standby && (self.held || before == Cause::Operator);
         self.timers.leave_by = None;
         if self.role() == Role::Leaving {
@@ -370,7 +384,11 @@ impl Engine {
 
     /// Notes an absence of this router: a late timer, a frozen process, a paused machine.
     fn wake(&mut self, now: Instant) {
+        self.tenure.look(now);
         let gap = self.timers.called(now);
+        if gap >= self.settings.interval * 3 / 2 {
+            self.tenure.interrupt(now);
+        }
         if gap < self.settings.dead_after / 2 {
             return;
         }

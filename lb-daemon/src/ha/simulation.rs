@@ -7,6 +7,7 @@ mod attacks;
 mod chaos;
 mod fitness;
 mod groups;
+mod lease;
 mod maintenance;
 mod network;
 mod promises;
@@ -17,6 +18,7 @@ mod witnesses;
 use std::time::{Duration, Instant};
 
 use self::{
+    lease::Plane,
     network::{Flight, Network},
     random::Random,
 };
@@ -151,6 +153,8 @@ struct World {
     start: Instant,
     now: Instant,
     nodes: [Node; 2],
+    /// What stands in the kernel of each router, and outlives its daemon.
+    planes: [Plane; 2],
     /// What speaks against each router, whether its daemon runs or not.
     conditions: [Condition; 2],
     /// What is remembered beside each daemon of what its operator holds it in.
@@ -168,6 +172,8 @@ struct World {
     both_active_from: Option<Instant>,
     /// Whether a router must forward at every moment.
     must_forward: bool,
+    /// Whether at most one may answer for the addresses at every moment.
+    one_answers: bool,
 }
 
 impl World {
@@ -183,12 +189,14 @@ impl World {
             start,
             now: start,
             nodes: Default::default(),
+            planes: Default::default(),
             conditions: Default::default(),
             held: Default::default(),
             recorded: Vec::new(),
             connected_from: None,
             both_active_from: None,
             must_forward: false,
+            one_answers: false,
         }
     }
 
@@ -395,6 +403,7 @@ impl World {
         let Some(engine) = &mut self.nodes[node].engine else { return };
         let heartbeat = engine.poll_transmit(self.now);
         self.held[node] = engine.maintenance().cloned();
+        self.planes[node].follow(engine.role(), engine.poll_lease(self.now));
         while let Some(notice) = engine.poll_notice() {
             if notice == Notice::AskWitness {
                 self.nodes[node].asks = None;
@@ -452,6 +461,7 @@ impl World {
             self.check_isolation(node);
             self.check_held(node);
         }
+        self.check_answers();
         if self.must_forward {
             let forwards = |node: usize| self.role(node).is_some_and(Role::forwards);
             assert!(forwards(0) || forwards(1), "nobody forwards at {:?}", self.elapsed());

@@ -11,7 +11,10 @@ use proptest::prelude::*;
 
 use super::{Inputs, Override, PlanError, RealId, plan};
 use crate::{
-    config::{BpfLog, Check, Config, Daemon, Limits, Probe, Real, Router, Service},
+    config::{
+        BpfLog, Check, Config, ConnectionSync, Daemon, Failback, Key, Keys, Limits, Peer, Probe, Real,
+        Router, Service,
+    },
     tables::Tables,
     topology::{Link, NextHop, Topology},
 };
@@ -186,6 +189,22 @@ fn server(host: u8, port: u16, weight: u32) -> Real {
 fn check() -> Check {
     let (interval, timeout) = (Duration::from_secs(2), Duration::from_secs(1));
     Check { probe: Probe::Connect, port: None, interval, timeout, rise: 1, fall: 2 }
+}
+
+/// A peer without a path.
+pub(crate) fn peer() -> Peer {
+    let interval = Duration::from_secs(1);
+    Peer {
+        priority: 1,
+        interval,
+        dead_after: interval * 3,
+        failback: Failback::Manual,
+        port: 539,
+        keys: Keys::one(Key(b"sixteen octets or more".to_vec())),
+        witnesses: Vec::new(),
+        paths: Vec::new(),
+        sync: ConnectionSync { enabled: false, port: 540, half_open: false },
+    }
 }
 
 fn hop(address: Ipv4Addr) -> NextHop {

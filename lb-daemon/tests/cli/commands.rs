@@ -1,5 +1,6 @@
 //! Every command, from its arguments to its output.
 
+use lb_daemon::api::types::LeaseStatus;
 use serde_json::{Value, json};
 
 use crate::{
@@ -30,6 +31,7 @@ async fn status_of_a_router_that_has_not_heard_its_peer() {
     let mut status = fixture::pair();
     let peer = status.peer.as_mut().unwrap();
     (peer.name, peer.role, peer.alive) = (None, None, false);
+    peer.lease = LeaseStatus { state: "expired".to_owned(), left_ms: None };
     peer.paths[0].alive = false;
     peer.ignored.clear();
     peer.transitions.clear();
@@ -46,6 +48,7 @@ async fn status_of_a_router_with_a_fault() {
     status.tracks[0].detail = "eth0 is down, or has no carrier".to_owned();
     let peer = status.peer.as_mut().unwrap();
     (peer.role, peer.fault) = (Some("active".to_owned()), false);
+    peer.lease = LeaseStatus { state: "none".to_owned(), left_ms: None };
     let running = Running::start(Fake { status, ..Fake::default() });
     assert_snapshot("status-fault.txt", &done(running.lbctl(&["status"]).await));
 }
@@ -57,6 +60,7 @@ async fn status_of_a_router_that_is_cut_off() {
     status.reason = "neither the peer nor a witness answers: this router may be cut off".to_owned();
     let peer = status.peer.as_mut().unwrap();
     (peer.alive, peer.paths[0].alive, peer.witnesses[0].answers) = (false, false, false);
+    peer.lease = LeaseStatus { state: "none".to_owned(), left_ms: None };
     let running = Running::start(Fake { status, ..Fake::default() });
     assert_snapshot("status-cut-off.txt", &done(running.lbctl(&["status"]).await));
 }

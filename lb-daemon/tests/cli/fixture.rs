@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use lb_common::ConnState;
 use lb_daemon::api::types::{
-    AddressStatus, ConflictStatus, Connection, Forced, GroupStatus, InterfaceStatus, Maintenance, PathStatus,
-    PeerStatus, Protocol, Rates, RealStatus, ReasonCount, ServiceStatus, Stats, Status, SyncStatus, Totals,
-    TrackStatus, Transition, WitnessStatus,
+    AddressStatus, ConflictStatus, Connection, Forced, GroupStatus, InterfaceStatus, LeaseStatus,
+    Maintenance, PathStatus, PeerStatus, Protocol, Rates, RealStatus, ReasonCount, ServiceStatus, Stats,
+    Status, SyncStatus, Totals, TrackStatus, Transition, WitnessStatus,
 };
 
 /// An active router with a peer, two services and all that can be wrong.
@@ -128,6 +128,7 @@ fn peer() -> PeerStatus {
         priority: Some(100),
         paths: vec![path("10.1.0.1", "10.1.0.2", Some(12)), path("fe80::1%eth1", "fe80::2%eth1", None)],
         witnesses: vec![witness("10.1.0.254", Some(40)), witness("10.0.1.9", Some(70_000))],
+        lease: LeaseStatus { state: "running".to_owned(), left_ms: Some(812) },
         ignored: BTreeMap::from([("replayed".to_owned(), 1), ("wrong_key".to_owned(), 3)]),
         transitions: vec![
             transition(7500, "standby", "active", "nothing heard from lb2 for 1 s"),

@@ -1,13 +1,18 @@
 //! Gratuitous ARP as the other end of the wire sees it.
 
-use std::{io::Read, net::Ipv4Addr, time::Duration};
+use std::{
+    io::Read,
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use lb_daemon::{
     announce::{
-        self,
+        self, Floating,
         arp::{Announcement, Form},
     },
     config::{Announce, AnnounceForm, Vip},
+    datapath::{Datapath as _, memory::MemoryDatapath},
 };
 use nix::{
     net::if_::if_nametoindex,
@@ -30,7 +35,7 @@ const BURSTS: usize = 12;
 fn a_burst_in_both_forms_then_refreshes_then_silence() {
     lab::with_peer_and_paused_clock(async |peer| {
         let mut ear = Ear::new(&peer);
-        let announcer = announce::start(Duration::ZERO);
+        let announcer = announce::start(None);
         let address = Ipv4Addr::new(10, 77, 0, 100);
         announcer.active(Announce::default(), orders(&[address]));
 
@@ -51,7 +56,7 @@ fn a_burst_in_both_forms_then_refreshes_then_silence() {
 fn form_bursts_and_refreshes_are_as_they_are_set() {
     lab::with_peer_and_paused_clock(async |peer| {
         let mut ear = Ear::new(&peer);
-        let announcer = announce::start(Duration::ZERO);
+        let announcer = announce::start(None);
         let address = Ipv4Addr::new(10, 77, 0, 100);
         let request = Announce { form: AnnounceForm::Request, repeats: 0, ..Announce::default() };
         announcer.active(request, orders(&[address]));
@@ -70,7 +75,7 @@ fn form_bursts_and_refreshes_are_as_they_are_set() {
 fn many_addresses_all_leave() {
     lab::with_peer_and_paused_clock(async |peer| {
         let mut ear = Ear::new(&peer);
-        let announcer = announce::start(Duration::ZERO);
+        let announcer = announce::start(None);
         let addresses: Vec<Ipv4Addr> = (0..250).map(|host| Ipv4Addr::new(10, 78, 0, host)).collect();
         announcer.active(Announce::default(), orders(&addresses));
         sleep(Duration::from_millis(150)).await;
@@ -86,10 +91,10 @@ fn many_addresses_all_leave() {
 fn an_interface_that_is_gone_silences_no_other() {
     lab::with_peer_and_paused_clock(async |peer| {
         let mut ear = Ear::new(&peer);
-        let announcer = announce::start(Duration::ZERO);
+        let announcer = announce::start(None);
         let address = Ipv4Addr::new(10, 77, 0, 100);
         let gone = Vip { address: "10.79.0.1/32".parse().unwrap(), interface: "gone".to_owned() };
-        let mut all = vec![(gone, 9999, MAC)];
+        let mut all = vec![Floating { vip: gone, ifindex: 9999, mac: MAC, lease: 0 }];
         all.extend(orders(&[address]));
         announcer.active(Announce::default(), all);
         sleep(Duration::from_secs(8)).await;
@@ -105,7 +110,7 @@ fn an_interface_that_is_gone_silences_no_other() {
 fn nothing_leaves_after_the_announcer_is_dropped() {
     lab::with_peer_and_paused_clock(async |peer| {
         let mut ear = Ear::new(&peer);
-        let announcer = announce::start(Duration::ZERO);
+        let announcer = announce::start(None);
         let address = Ipv4Addr::new(10, 77, 0, 100);
         announcer.active(Announce::default(), orders(&[address]));
         sleep(Duration::from_millis(50)).await;
@@ -115,11 +120,31 @@ fn nothing_leaves_after_the_announcer_is_dropped() {
     });
 }
 
+#[test]
+fn without_a_lease_nothing_is_announced() {
+    lab::with_peer_and_paused_clock(async |peer| {
+        let mut ear = Ear::new(&peer);
+        let datapath = MemoryDatapath::default();
+        let announcer = announce::start(Some(datapath.lease()));
+        let address = Ipv4Addr::new(10, 77, 0, 100);
+        announcer.active(Announce::default(), orders(&[address]));
+        sleep(Duration::from_secs(8)).await;
+        assert_eq!(ear.heard(address), (0, 0));
+        datapath.lease().set(0, Instant::now() + Duration::from_secs(3600));
+        sleep(Duration::from_secs(8)).await;
+        assert_eq!(ear.heard(address), (BURSTS, BURSTS), "all bursts, late");
+        datapath.lease().release(0);
+        sleep(Duration::from_secs(600)).await;
+        assert_eq!(ear.heard(address), (0, 0), "a frozen router wakes up to a refresh");
+    });
+}
+
 /// These addresses on `lan`, ready to announce.
-fn orders(addresses: &[Ipv4Addr]) -> Vec<(Vip, u32, [u8; 6])> {
+fn orders(addresses: &[Ipv4Addr]) -> Vec<Floating> {
     let ifindex = if_nametoindex("lan").unwrap();
     let vip = |address: &Ipv4Addr| Vip { address: (*address).into(), interface: "lan".to_owned() };
-    addresses.iter().map(|address| (vip(address), ifindex, MAC)).collect()
+    let here = |address| Floating { vip: vip(address), ifindex, mac: MAC, lease: 0 };
+    addresses.iter().map(here).collect()
 }
 
 /// Hears ARP at the other end.

@@ -1,9 +1,10 @@
 //! Values that the seeds are made of.
 
-use lb_common::{ConnState, IPPROTO_TCP, IPPROTO_UDP, Method, flow_table::Client};
+use lb_common::{ConnState, IPPROTO_TCP, IPPROTO_UDP, Method, ServiceKey, flow_table::Client};
 use lb_daemon::{
     ha::{
         Role,
+        engine::Forced,
         heartbeat::{Echo, Heartbeat},
     },
     sync::{
@@ -23,6 +24,7 @@ pub(crate) fn heartbeats() -> [Heartbeat; 2] {
         resumes: false,
         fault: false,
         weak: false,
+        forced: None,
         priority: 100,
         cause: 3,
         incarnation: 9,
@@ -30,6 +32,7 @@ pub(crate) fn heartbeats() -> [Heartbeat; 2] {
         config_hash: 0,
         echo: None,
         name: String::new(),
+        group: String::new(),
     };
     let full = Heartbeat {
         role: Role::Active,
@@ -37,8 +40,10 @@ pub(crate) fn heartbeats() -> [Heartbeat; 2] {
         resumes: true,
         fault: true,
         weak: true,
+        forced: Some(Forced::Standby),
         echo: Some(Echo { incarnation: 0x1112_1314, sequence: 41 }),
         name: "αlpha".to_owned(),
+        group: "east".to_owned(),
         ..plain.clone()
     };
     [plain, full]
@@ -81,5 +86,6 @@ pub(crate) fn messages() -> Vec<Message> {
         Message::Batch(batch(1, true, records())),
         Message::Batch(batch(2, false, Vec::new())),
         Message::Ack(2),
+        Message::Turns(vec![(ServiceKey::new(IPPROTO_TCP, [192, 0, 2, 1], 80), 7)]),
     ]
 }

@@ -29,9 +29,9 @@ pub fn check(data: &[u8]) {
                 let applied = receiver.apply(&batch, &table, &clock, &Segments::default()).is_ok();
                 assert_eq!(applied, batch.sequence == position + 1, "{batch:?}");
                 position += u64::from(applied);
-                while receiver.clean(&table) {}
+                while receiver.clean(&table, &Segments::default()) {}
             }
-            Message::Hello(_) | Message::Ack(_) => {}
+            Message::Hello(_) | Message::Ack(_) | Message::Turns(_) => {}
         }
     }
     for (_, key, meta) in table.buckets().iter().flat_map(Shared::entries) {

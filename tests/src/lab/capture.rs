@@ -52,6 +52,13 @@ pub enum Sight {
         /// Where it is now.
         mac: [u8; 6],
     },
+    /// An ARP packet that answers a question for its sender's address.
+    Answer {
+        /// The address asked for.
+        address: Ipv4Addr,
+        /// Where it is said to be.
+        mac: [u8; 6],
+    },
 }
 
 /// A running capture. Dropping it ends it.
@@ -98,7 +105,7 @@ impl Capture {
             Sight::Syn { source, destination: meant, to } if (meant, to) == (destination, mac) => {
                 Some((at, source.port()))
             }
-            Sight::Syn { .. } | Sight::Announcement { .. } => None,
+            Sight::Syn { .. } | Sight::Announcement { .. } | Sight::Answer { .. } => None,
         });
         ports.collect()
     }
@@ -143,11 +150,16 @@ fn look(frame: &[u8]) -> Option<Sight> {
     let to = *frame.first_chunk()?;
     match (packet.net?, packet.transport) {
         (LaxNetSlice::Arp(arp), _) => {
-            let announces = arp.sender_protocol_addr() == arp.target_protocol_addr()
-                && [ArpOperation::REQUEST, ArpOperation::REPLY].contains(&arp.operation());
-            let address = <[u8; 4]>::try_from(arp.sender_protocol_addr()).ok()?;
+            let about_itself = arp.sender_protocol_addr() == arp.target_protocol_addr();
+            let address = <[u8; 4]>::try_from(arp.sender_protocol_addr()).ok()?.into();
             let mac = arp.sender_hw_addr().try_into().ok()?;
-            announces.then(|| Sight::Announcement { address: address.into(), mac })
+            match arp.operation() {
+                ArpOperation::REQUEST | ArpOperation::REPLY if about_itself => {
+                    Some(Sight::Announcement { address, mac })
+                }
+                ArpOperation::REPLY => Some(Sight::Answer { address, mac }),
+                _ => None,
+            }
         }
         (LaxNetSlice::Ipv4(ip), Some(TransportSlice::Tcp(tcp))) if tcp.syn() && !tcp.ack() => {
             Some(Sight::Syn {
@@ -179,13 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn announcements_are_seen_and_questions_are_not() {
+    fn announcements_and_answers_are_seen_and_questions_are_not() {
         let address = Ipv4Addr::new(192, 0, 2, 10);
-        assert_eq!(
-            look(&arp(address, address)),
-            Some(Sight::Announcement { address, mac: [2, 0, 0, 0, 0, 1] })
-        );
-        assert_eq!(look(&arp(address, Ipv4Addr::new(192, 0, 2, 1))), None);
+        let (mac, asker) = ([2, 0, 0, 0, 0, 1], Ipv4Addr::new(192, 0, 2, 1));
+        for operation in [ArpOperation::REQUEST, ArpOperation::REPLY] {
+            assert_eq!(look(&arp(operation, address, address)), Some(Sight::Announcement { address, mac }));
+        }
+        assert_eq!(look(&arp(ArpOperation::REQUEST, address, asker)), None);
+        assert_eq!(look(&arp(ArpOperation::REPLY, address, asker)), Some(Sight::Answer { address, mac }));
     }
 
     #[test]
@@ -206,9 +219,9 @@ mod tests {
         frame
     }
 
-    fn arp(sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
+    fn arp(operation: ArpOperation, sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
         let packet = etherparse::ArpEthIpv4Packet {
-            operation: ArpOperation::REQUEST,
+            operation,
             sender_mac: [2, 0, 0, 0, 0, 1],
             sender_ipv4: sender.octets(),
             target_mac: [0; 6],

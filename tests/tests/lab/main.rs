@@ -5,6 +5,7 @@
 mod conflicts;
 mod direct;
 mod exit_codes;
+mod fence;
 mod fitness;
 mod groups;
 mod health;

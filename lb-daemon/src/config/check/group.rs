@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
-use lb_common::Method;
+use lb_common::{LEASES, Method};
 
 use super::{all, router::moving_address, unique::Unique};
 use crate::config::{
@@ -13,8 +13,8 @@ use crate::config::{
     values::Name,
 };
 
-/// Most groups of a pair: each has heartbeats of its own.
-const MOST: usize = 16;
+/// Most groups of a pair: each has heartbeats of its own, and a lease.
+const MOST: usize = LEASES;
 
 /// Every `[[group]]`, in the order of their names.
 pub(super) fn groups(file: &raw::File, report: &mut Report) -> Option<Vec<Group>> {

@@ -4,13 +4,17 @@ use std::time::{Duration, Instant};
 
 use super::{Core, keys};
 use crate::{
-    api::types::{GroupStatus, PathStatus, PeerStatus, Transition, WitnessStatus},
+    api::types::{GroupStatus, LeaseStatus, PathStatus, PeerStatus, Transition, WitnessStatus},
     config::{HeartbeatPath, HostAddress},
     ha::{
+        Role,
         engine::{self, Engine, Forced},
         heartbeat::Heartbeat,
     },
 };
+
+/// State of the lease of an active router that must not answer.
+const EXPIRED: &str = "expired";
 
 /// What is known of the peer.
 pub(super) fn of(
@@ -35,6 +39,7 @@ pub(super) fn of(
         priority: first.map(|heartbeat| heartbeat.priority),
         paths: paths.iter().zip(0..).map(|(config, number)| path(config, seen(core, number), now)).collect(),
         witnesses: witnesses.iter().map(|one| witness(core, one, now)).collect(),
+        lease: lease(core, now),
         ignored: core.ignored.iter().map(|(cause, count)| (cause.name().to_owned(), *count)).collect(),
         transitions: transitions(core, now),
     }
@@ -68,8 +73,12 @@ pub(super) fn warnings(core: &Core, paths: &[HeartbeatPath], now: Instant) -> Ve
     let answers = core.witnessed.values().any(|asked| now.saturating_duration_since(*asked) < dead_after);
     let alone =
         (asks && !answers).then_some("no witness answers: without the peer, this router is not active");
+    let expired = (lease(core, now).state == EXPIRED && !paths.is_empty()).then_some(
+        "the lease has expired: addresses are not answered for until the peer is heard, or stays silent",
+    );
+    let own = [alone, expired].into_iter().flatten().map(str::to_owned);
     let held = core.engines.iter().filter_map(held);
-    alone.map(str::to_owned).into_iter().chain(held).chain(warnings_of_pair(core, paths)).collect()
+    own.chain(held).chain(warnings_of_pair(core, paths)).collect()
 }
 
 fn warnings_of_pair(core: &Core, paths: &[HeartbeatPath]) -> Vec<String> {
@@ -125,6 +134,18 @@ fn of_group(engine: &Engine) -> String {
     match engine.settings().group.as_str() {
         "" => String::new(),
         name => format!(" for the group {name}"),
+    }
+}
+
+/// The lease of the groups that this router is active for: that which ends first.
+fn lease(core: &Core, now: Instant) -> LeaseStatus {
+    let lefts = core.engines.iter().map(|engine| (engine.lease_left(now), engine.role()));
+    let is_expired = lefts.clone().any(|(left, role)| left.is_none() && role == Role::Active);
+    let left = lefts.filter_map(|(left, _)| left).min().filter(|_| !is_expired);
+    let state = if is_expired { EXPIRED } else { left.map_or("none", |_| "running") };
+    LeaseStatus {
+        state: state.to_owned(),
+        left_ms: left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
     }
 }
 

@@ -6,9 +6,12 @@ use futures_util::future::select_all;
 use tokio::{sync::watch, time::sleep_until};
 
 use super::{Core, Gate, PathSocket, RoleState, Shared, now, socket::Arrival, state_of};
-use crate::ha::{
-    engine::{Engine, Maintenance, Notice},
-    heartbeat::{Heartbeat, Ignored},
+use crate::{
+    datapath,
+    ha::{
+        engine::{Engine, Lease, Maintenance, Notice},
+        heartbeat::{Heartbeat, Ignored},
+    },
 };
 
 /// Where the task publishes what others must know.
@@ -16,6 +19,8 @@ pub(super) struct Outputs {
     pub(super) roles: watch::Sender<Vec<RoleState>>,
     pub(super) reannounce: watch::Sender<u64>,
     pub(super) maintenance: watch::Sender<Vec<Option<Maintenance>>>,
+    /// Of the data plane, one for each group.
+    pub(super) lease: Arc<dyn datapath::Lease>,
 }
 
 /// Runs until the engine has finished.
@@ -28,8 +33,15 @@ pub(super) async fn run(shared: Arc<Shared>, mut sockets: Vec<PathSocket>, mut g
             .zip(codec.iter().cycle())
             .map(|(socket, codec)| socket.receive(codec))
             .collect();
-        let Turn { heartbeats, ignored, notices, states, maintenance, deadline, finished } =
+        let Turn { heartbeats, leases, ignored, notices, states, maintenance, deadline, finished } =
             turn(&mut shared.lock(), arrived, &mut gate);
+        // Before anybody hears of anything: what the peer concludes from a heartbeat holds already.
+        for (number, lease) in leases {
+            match lease {
+                Lease::Until(until) => outputs.lease.set(number, until),
+                Lease::Released => outputs.lease.release(number),
+            }
+        }
         for datagram in
             codec.iter().flat_map(|codec| heartbeats.iter().map(|heartbeat| codec.encode(heartbeat)))
         {
@@ -63,6 +75,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut sockets: Vec<PathSocket>, mut g
 struct Turn {
     /// Of each group that has one due.
     heartbeats: Vec<Heartbeat>,
+    /// By the number of their group.
+    leases: Vec<(u32, Lease)>,
     /// What the log is to hear of: path, cause, and how many there have been.
     ignored: Vec<(usize, Ignored, u64)>,
     /// With the number of their group.
@@ -92,6 +106,7 @@ fn turn(core: &mut Core, arrived: Vec<Vec<Arrival>>, gate: &mut Gate) -> Turn {
     }
     let mut all = Turn {
         heartbeats: Vec::new(),
+        leases: Vec::new(),
         ignored: told,
         notices: Vec::new(),
         states: Vec::new(),
@@ -116,6 +131,8 @@ impl Turn {
         if silent_until.is_none() {
             self.heartbeats.extend(engine.poll_transmit(now));
         }
+        let number = u32::try_from(group).unwrap_or(u32::MAX);
+        self.leases.extend(engine.poll_lease(now).map(|lease| (number, lease)));
         self.notices.extend(std::iter::from_fn(|| engine.poll_notice()).map(|notice| (group, notice)));
         self.states.push(state_of(engine));
         self.maintenance.push(engine.maintenance().cloned());

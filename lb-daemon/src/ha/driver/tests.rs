@@ -12,6 +12,7 @@ use std::{
 use super::*;
 use crate::{
     config::{ConnectionSync, Failback, HeartbeatPath, Key, Keys, Peer},
+    datapath::{Datapath as _, memory::MemoryDatapath},
     ha::{engine::Condition, heartbeat::Heartbeat},
     namespace::{in_namespace, run},
 };
@@ -274,6 +275,40 @@ fn the_peer_hears_of_a_role_when_the_data_plane_has_it() {
 }
 
 #[test]
+fn a_router_answers_as_long_as_it_renews_its_lease() {
+    in_namespace(async {
+        let datapath = MemoryDatapath::default();
+        let peer = Some(peer(ALPHA, BETA, 200));
+        let mut alpha = start_over(datapath.clone(), "alpha".to_owned(), peer, 7, false).unwrap();
+        assert_eq!((datapath.lease().runs(0), alpha.status().lease.state.as_str()), (false, "none"));
+        becomes(&mut alpha, Role::Active).await;
+        let renewed = async {
+            while !datapath.lease().runs(0) {
+                pause().await;
+            }
+        };
+        tokio::time::timeout(LONG, renewed).await.expect("an active router has a lease");
+        // Nothing on this thread moves.
+        std::thread::sleep(Duration::from_millis(1100));
+        assert!(!datapath.lease().runs(0), "it ends by itself");
+        pause().await;
+        pause().await;
+        assert_eq!(alpha.status().lease.state, "expired");
+        assert!(alpha.warnings().iter().any(|line| line.starts_with("the lease has expired")));
+        let woken = Instant::now();
+        let renewed = async {
+            while !datapath.lease().runs(0) {
+                pause().await;
+            }
+        };
+        tokio::time::timeout(LONG, renewed).await.expect("nobody has taken over");
+        assert!(woken.elapsed() > Duration::from_millis(900), "the peer was waited for");
+        alpha.shutdown().await;
+        assert!(datapath.state().leases.contains_key(&0), "the next life finds what is left of it");
+    });
+}
+
+#[test]
 fn a_router_without_a_network_goes_on() {
     in_namespace(async {
         // Nobody has the remote address, and there is no route to it.
@@ -356,7 +391,18 @@ async fn pause() {
 
 /// Binds and starts in one.
 fn start(name: String, peer: Option<Peer>, config_hash: u64, resume: bool) -> Result<Handle, Error> {
+    start_over(MemoryDatapath::default(), name, peer, config_hash, resume)
+}
+
+/// The same over a data plane that the test holds on to.
+fn start_over(
+    datapath: MemoryDatapath,
+    name: String,
+    peer: Option<Peer>,
+    config_hash: u64,
+    resume: bool,
+) -> Result<Handle, Error> {
     let priority = peer.as_ref().map_or(1, |peer| peer.priority);
     let group = Group { name: String::new(), priority, resume, maintenance: None };
-    bind(peer)?.start(name, config_hash, vec![group])
+    bind(peer)?.start(name, config_hash, vec![group], Arc::new(datapath))
 }

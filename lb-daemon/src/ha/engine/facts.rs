@@ -132,7 +132,7 @@ impl Engine {
         let peer_leaves =
             self.peer.alive() && self.peer.said.as_ref().is_some_and(|h| h.role == Role::Leaving);
         let introduces = self.timers.heard_unproven_within(now, self.settings.dead_after);
-        if self.role() == Role::Leaving || peer_leaves || introduces {
+        if self.role() == Role::Leaving || peer_leaves || introduces || self.lacks_confirmation(now) {
             self.settings.fast()
         } else {
             self.settings.interval

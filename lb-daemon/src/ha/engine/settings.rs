@@ -75,6 +75,12 @@ impl Settings {
         self.interval / 4
     }
 
+    /// Heartbeats in a row that may be lost without a takeover.
+    pub(super) fn losses(&self) -> usize {
+        let heartbeats = self.dead_after.as_nanos() / self.interval.as_nanos().max(1);
+        usize::try_from(heartbeats).unwrap_or(usize::MAX).saturating_sub(2)
+    }
+
     /// How long both routers are passive before they elect: what a role change under way needs to be heard.
     pub(super) fn election_after(&self) -> Duration {
         self.interval * 2

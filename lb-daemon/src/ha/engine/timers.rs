@@ -41,7 +41,12 @@ impl Timers {
         gap
     }
 
-    /// How long ago the last heartbeat was sent.
+    /// When the last heartbeat was sent.
+    pub(super) const fn last_sent(&self) -> Option<Instant> {
+        self.last_sent
+    }
+
+    /// How long ago that was.
     pub(super) fn mute_for(&self, now: Instant) -> Duration {
         self.last_sent.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent))
     }

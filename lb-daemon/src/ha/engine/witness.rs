@@ -40,6 +40,11 @@ impl Witness {
         self.answered.is_some_and(|asked| asked >= self.waits_from)
     }
 
+    /// When the question was asked that was answered last.
+    pub(super) const fn answered(&self) -> Option<Instant> {
+        self.answered
+    }
+
     /// When the wait will have lasted for `time`.
     pub(super) fn waited_by(&self, time: Duration) -> Instant {
         self.waits_from + time

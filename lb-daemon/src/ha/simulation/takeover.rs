@@ -62,6 +62,9 @@ fn after_a_partition_the_stronger_router_stays_and_announces_again() {
     world.run(SECOND * 5);
     assert_eq!([world.role(0), world.role(1)], [Some(Role::Active); 2]);
     world.forget();
+    // It hears the peer before the peer hears it.
+    world.network.set_from(1, true);
+    world.run(SECOND / 5);
     world.network.set_all(true);
     world.run(SECOND * 5);
     assert_eq!((world.the_active(), world.changes()), (0, 1));

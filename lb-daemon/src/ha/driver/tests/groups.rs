@@ -70,7 +70,10 @@ fn begin(name: &str, peer: Peer, groups: [(&str, u8); 2]) -> Handle {
         resume: false,
         maintenance: None,
     };
-    bind(Some(peer)).unwrap().start(name.to_owned(), 7, groups.map(group).into()).unwrap()
+    bind(Some(peer))
+        .unwrap()
+        .start(name.to_owned(), 7, groups.map(group).into(), MemoryDatapath::default().lease())
+        .unwrap()
 }
 
 /// Waits for these roles, and follows them on the way as the director does.
