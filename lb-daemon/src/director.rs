@@ -278,11 +278,11 @@ impl Director {
     }
 
     /// Tells the pair whether this router could be active as well as its peer is: it has the peer's connections, and no real
-    /// server is on its way back, as all are after a cable has been plugged in again. New connections would be refused for
-    /// want of a server that the peer has.
+    /// server is on its way back, as all are after a start or when a cable has been plugged in again. New connections would
+    /// be refused for want of a server that the peer has.
     fn tell_readiness(&self) {
         let in_sync = *self.parts.sync.in_sync.borrow();
-        self.parts.pair.in_sync(in_sync && !self.parts.checkers.are_rising());
+        self.parts.pair.in_sync(in_sync && !self.parts.checkers.are_settling());
     }
 
     /// Takes in what was found of a track, and tells the pair what it means for this router.

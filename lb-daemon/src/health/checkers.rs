@@ -21,7 +21,7 @@ use crate::{config::Check, plan::RealId};
 #[derive(Debug)]
 pub struct Checkers {
     reports: mpsc::Sender<Report>,
-    /// How often a real server has begun or ceased to rise.
+    /// How often a real server has begun or ceased to settle.
     turns: watch::Sender<u64>,
     tasks: BTreeMap<RealId, Task>,
 }
@@ -54,12 +54,13 @@ impl Checkers {
         }
     }
 
-    /// Whether any real server that was down is on its way back: its last check has succeeded, and a few more are to follow.
-    pub fn are_rising(&self) -> bool {
-        self.tasks.values().any(|task| *task.rising.borrow())
+    /// Whether any real server is yet to be found up, perhaps: its first check is not over, or it was down, its last check has
+    /// succeeded, and a few more are to follow.
+    pub fn are_settling(&self) -> bool {
+        self.tasks.values().any(|task| *task.settling.borrow())
     }
 
-    /// Changes whenever [`are_rising`](Self::are_rising) may have changed by a check.
+    /// Changes whenever [`are_settling`](Self::are_settling) may have changed by a check.
     pub fn turns(&self) -> watch::Receiver<u64> {
         self.turns.subscribe()
     }
@@ -76,7 +77,7 @@ impl Checkers {
 struct Task {
     check: watch::Sender<Check>,
     detail: watch::Receiver<Option<String>>,
-    rising: watch::Receiver<bool>,
+    settling: watch::Receiver<bool>,
     handle: JoinHandle<()>,
 }
 
@@ -85,9 +86,9 @@ impl Task {
         let state = Hysteresis::new(check.rise, check.fall);
         let (check, checks) = watch::channel(check);
         let (details, detail) = watch::channel(None);
-        let (rises, rising) = watch::channel(false);
-        let handle = tokio::spawn(Checker { real, checks, state, details, rises, turns, reports }.run());
-        Self { check, detail, rising, handle }
+        let (settles, settling) = watch::channel(true);
+        let handle = tokio::spawn(Checker { real, checks, state, details, settles, turns, reports }.run());
+        Self { check, detail, settling, handle }
     }
 
     /// Lets the task go on with `check`, if that is another one.
@@ -112,7 +113,7 @@ struct Checker {
     checks: watch::Receiver<Check>,
     state: Hysteresis,
     details: watch::Sender<Option<String>>,
-    rises: watch::Sender<bool>,
+    settles: watch::Sender<bool>,
     turns: watch::Sender<u64>,
     reports: mpsc::Sender<Report>,
 }
@@ -156,23 +157,23 @@ impl Checker {
             Err(failure) if failure.is_local() => {
                 // The router's own trouble says nothing about the real server.
                 self.details.send_replace(Some(format!("not checked: {failure}")));
-                self.rises(false);
+                self.settles(false);
                 return Some(());
             }
             Err(failure) => (false, failure.to_string()),
         };
         self.details.send_replace(Some(detail.clone()));
         let flip = self.state.observe(ok);
-        self.rises(self.state.is_rising());
+        self.settles(self.state.is_rising());
         match flip {
             None => Some(()),
             Some(healthy) => self.reports.send(Report { real: self.real, healthy, detail }).await.ok(),
         }
     }
 
-    /// Notes whether the real server is on its way back.
-    fn rises(&self, rising: bool) {
-        if self.rises.send_replace(rising) != rising {
+    /// Notes whether the real server is on its way back; it has been checked.
+    fn settles(&self, settling: bool) {
+        if self.settles.send_replace(settling) != settling {
             self.turns.send_modify(|turns| *turns += 1);
         }
     }

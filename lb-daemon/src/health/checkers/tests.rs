@@ -60,15 +60,16 @@ async fn a_server_on_its_way_back_is_known_until_it_is_up() {
     let (mut checkers, mut reports) = checkers();
     let rise = 1_000_000;
     checkers.set([(server.real, Check { rise, ..connect(10) })].into());
+    assert!(checkers.are_settling(), "nothing is known of it yet");
     assert_report(&mut reports, server.real, false, "connection refused").await;
-    assert!(!checkers.are_rising());
+    assert!(!checkers.are_settling());
     let mut turns = checkers.turns();
     server.listen().await;
     timeout(PATIENCE, turns.changed()).await.unwrap().unwrap();
-    assert!(checkers.are_rising());
+    assert!(checkers.are_settling());
     checkers.set([(server.real, Check { rise: 2, ..connect(10) })].into());
     assert_report(&mut reports, server.real, true, "connected").await;
-    assert!(!checkers.are_rising(), "it has ceased before it is said to be up");
+    assert!(!checkers.are_settling(), "it has ceased before it is said to be up");
 }
 
 #[tokio::test]
@@ -140,8 +141,8 @@ async fn the_routers_own_trouble_changes_nothing() {
     let (details, detail) = watch::channel(None);
     let (_check, checks) = watch::channel(connect(10));
     let state = Hysteresis::new(1, 1);
-    let (rises, turns) = (watch::Sender::new(false), watch::Sender::new(0));
-    let mut checker = Checker { real: real(9), checks, state, details, rises, turns, reports };
+    let (settles, turns) = (watch::Sender::new(true), watch::Sender::new(0));
+    let mut checker = Checker { real: real(9), checks, state, details, settles, turns, reports };
     checker.take(Ok("connected".into())).await.unwrap();
     let trouble = || probe::Failure::Connect(std::io::Error::from_raw_os_error(libc::EMFILE));
     checker.take(Err(trouble())).await.unwrap();
