@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, net::Ipv4Addr, path::Path, time::Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use lb_common::{
-    ConnState, IPPROTO_TCP, Method, Methods, Real, RealKey, RealState, RouterRole, Scheduler, ServiceKey,
+    ConnState, IPPROTO_TCP, Method, Real, RealKey, RealState, RouterRole, Scheduler, ServiceKey,
     flow_table::{Client, Key, Meta, Places, Standing, bucket_count, insert},
 };
 use lb_daemon::{
@@ -47,11 +47,10 @@ pub struct Control {
 }
 
 /// All of them.
-pub const ALL: [Control; 12] = [
+pub const ALL: [Control; 11] = [
     Control { name: "load 1 Ki services of 16 real servers", unit: "ms", goal: None, work: load },
     Control { name: "replace the ring of one service", unit: "ms", goal: Some(0.1), work: ring },
     Control { name: "change the weight of one real server", unit: "ms", goal: None, work: weight },
-    Control { name: "take the program for other methods", unit: "ms", goal: None, work: methods },
     Control { name: "count 1 Mi flows", unit: "ms", goal: Some(20.0), work: count },
     Control { name: "list 1 Mi flows", unit: "ms", goal: Some(20.0), work: list },
     Control { name: "list 1 Mi flows as JSON", unit: "ms", goal: None, work: json },
@@ -137,12 +136,6 @@ fn weight(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
             })
         })
         .collect()
-}
-
-/// What the first real server of another method comes to, beside the rest.
-fn methods(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
-    let one = |change| if change % 2 == 0 { Methods::NONE.with(Method::Direct) } else { Methods::ALL };
-    (0..SURVEYS).map(|change| timed(|| datapath.apply(&Op::UseMethods(one(change))))).collect()
 }
 
 fn count(datapath: &mut KernelDatapath) -> Result<Vec<f64>> {
