@@ -24,7 +24,8 @@ fn main() {
 
 fn build() -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
-    let ebpf_crate = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../lb-ebpf");
+    let ebpf_crate = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?)
+        .join("../lb-ebpf");
     let object = builder::build(&ebpf_crate, "lb", &out.join("ebpf-target"))?;
     fs::copy(&object, out.join("lb.o")).map_err(|error| format!("{}: {error}", object.display()))?;
     Ok(())

@@ -20,7 +20,8 @@ fn main() {
 
 fn build() -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
-    let ebpf_crate = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("bench-ebpf");
+    let ebpf_crate = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?)
+        .join("bench-ebpf");
     let object = builder::build(&ebpf_crate, "harness", &out.join("ebpf-target"))?;
     fs::copy(&object, out.join("harness.o")).map_err(|error| format!("{}: {error}", object.display()))?;
     Ok(())
