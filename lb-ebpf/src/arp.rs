@@ -40,7 +40,7 @@ pub(crate) fn asked_for(bytes: &impl Bytes) -> Option<[u8; 4]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bytes::Header;
+    use crate::bytes::fixture::Frame;
 
     /// Who has 192.0.2.10? Tell 192.0.2.1; from the type of the Ethernet header on.
     const REQUEST: [u8; 30] = [
@@ -93,23 +93,5 @@ mod tests {
         let mut request = REQUEST;
         request[at..at + N].copy_from_slice(&octets);
         framed(&request)
-    }
-
-    struct Frame(Vec<u8>);
-
-    impl Bytes for Frame {
-        fn read<T: Header>(&self, offset: usize) -> Option<T> {
-            let bytes = self.0.get(offset..offset + size_of::<T>())?;
-            // SAFETY: as long as the header, which has no invalid pattern.
-            Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
-        }
-
-        fn linear_length(&self) -> usize {
-            self.0.len()
-        }
-
-        fn length(&self) -> usize {
-            self.0.len()
-        }
     }
 }

@@ -69,3 +69,27 @@ pub(crate) trait Access {
     /// The context, for helpers.
     fn as_ptr(&self) -> *mut xdp_md;
 }
+
+#[cfg(test)]
+pub(crate) mod fixture {
+    use super::{Bytes, Header};
+
+    /// A frame in memory.
+    pub(crate) struct Frame(pub(crate) Vec<u8>);
+
+    impl Bytes for Frame {
+        fn read<T: Header>(&self, offset: usize) -> Option<T> {
+            let bytes = self.0.get(offset..offset + size_of::<T>())?;
+            // SAFETY: as long as the header, which has no invalid pattern.
+            Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+        }
+
+        fn linear_length(&self) -> usize {
+            self.0.len()
+        }
+
+        fn length(&self) -> usize {
+            self.0.len()
+        }
+    }
+}

@@ -176,7 +176,7 @@ fn udp(bytes: &impl Bytes, l4: usize, length: usize) -> Option<(u32, TcpFlags)> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bytes::Header;
+    use crate::bytes::fixture::Frame;
 
     /// A SYN from 10.0.0.100:40000 to 192.0.2.10:80, from the type of the Ethernet header on.
     const SYN: [u8; 42] = [
@@ -262,23 +262,5 @@ mod tests {
     /// A frame from 02:02:02:02:02:02 to 01:01:01:01:01:01 with these parts behind the addresses.
     fn frame(parts: &[&[u8]]) -> Frame {
         Frame([&[[1; 6], [2; 6]].concat(), parts.concat().as_slice()].concat())
-    }
-
-    struct Frame(Vec<u8>);
-
-    impl Bytes for Frame {
-        fn read<T: Header>(&self, offset: usize) -> Option<T> {
-            let bytes = self.0.get(offset..offset + size_of::<T>())?;
-            // SAFETY: as long as the header, which has no invalid pattern.
-            Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
-        }
-
-        fn linear_length(&self) -> usize {
-            self.0.len()
-        }
-
-        fn length(&self) -> usize {
-            self.0.len()
-        }
     }
 }
