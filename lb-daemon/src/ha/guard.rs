@@ -258,21 +258,6 @@ mod tests {
     }
 
     fn says(incarnation: u64, sequence: u64, echo: Option<Echo>) -> Heartbeat {
-        Heartbeat {
-            role: Role::Active,
-            wants_role: false,
-            resumes: false,
-            fault: false,
-            weak: false,
-            forced: None,
-            priority: 100,
-            cause: 0,
-            incarnation,
-            sequence,
-            config_hash: 0,
-            echo,
-            name: "beta".to_owned(),
-            group: String::new(),
-        }
+        Heartbeat { sequence, echo, name: "beta".to_owned(), ..Heartbeat::plain(Role::Active, incarnation) }
     }
 }

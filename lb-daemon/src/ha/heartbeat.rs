@@ -93,3 +93,26 @@ impl Ignored {
         }
     }
 }
+
+#[cfg(test)]
+impl Heartbeat {
+    /// What a router of life `incarnation` says first that has nothing to say, for tests.
+    pub(crate) fn plain(role: Role, incarnation: u64) -> Self {
+        Self {
+            role,
+            wants_role: false,
+            resumes: false,
+            fault: false,
+            weak: false,
+            forced: None,
+            priority: 100,
+            cause: 0,
+            incarnation,
+            sequence: 1,
+            config_hash: 0,
+            echo: None,
+            name: String::new(),
+            group: String::new(),
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod maintenance;
 mod network;
 mod promises;
 mod random;
+mod settled;
 mod takeover;
 mod witnesses;
 

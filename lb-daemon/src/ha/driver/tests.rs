@@ -361,20 +361,11 @@ async fn hear_each_other(handles: [&Handle; 2]) {
 /// What a peer said that is going.
 fn goodbye() -> Heartbeat {
     Heartbeat {
-        role: Role::Leaving,
-        wants_role: false,
-        resumes: false,
-        fault: false,
-        weak: false,
-        forced: None,
         priority: 255,
         cause: 13,
-        incarnation: 5,
-        sequence: 1,
         config_hash: 7,
-        echo: None,
         name: "beta".to_owned(),
-        group: String::new(),
+        ..Heartbeat::plain(Role::Leaving, 5)
     }
 }
 

@@ -233,19 +233,10 @@ fn hear_echo(engine: &mut Engine, role: Role, sequence: u64, echo: u64, now: Ins
 /// A heartbeat of a peer that has heard our first one.
 fn says(role: Role, sequence: u64) -> Heartbeat {
     Heartbeat {
-        role,
-        wants_role: false,
-        resumes: false,
-        fault: false,
-        weak: false,
-        forced: None,
-        priority: 100,
-        cause: 0,
-        incarnation: PEER,
         sequence,
         config_hash: 7,
         echo: Some(Echo { incarnation: OWN, sequence: 1 }),
         name: "beta".to_owned(),
-        group: String::new(),
+        ..Heartbeat::plain(role, PEER)
     }
 }

@@ -390,40 +390,18 @@ mod tests {
 
     fn active() -> Heartbeat {
         Heartbeat {
-            role: Role::Active,
-            wants_role: false,
-            resumes: false,
-            fault: false,
-            weak: false,
-            forced: None,
             priority: 200,
             cause: 2,
-            incarnation: 0x0102_0304_0506_0708,
             sequence: 7,
             config_hash: 0xfeed_face_cafe_beef,
             echo: Some(Echo { incarnation: 0x1112_1314_1516_1718, sequence: 41 }),
             name: "alpha".to_owned(),
-            group: String::new(),
+            ..Heartbeat::plain(Role::Active, 0x0102_0304_0506_0708)
         }
     }
 
     fn asking() -> Heartbeat {
-        Heartbeat {
-            role: Role::Standby,
-            wants_role: true,
-            resumes: false,
-            fault: false,
-            weak: false,
-            forced: None,
-            priority: 100,
-            cause: 3,
-            incarnation: 9,
-            sequence: 1,
-            config_hash: 0,
-            echo: None,
-            name: String::new(),
-            group: String::new(),
-        }
+        Heartbeat { wants_role: true, cause: 3, ..Heartbeat::plain(Role::Standby, 9) }
     }
 
     fn bytes_of(hex: &str) -> Vec<u8> {

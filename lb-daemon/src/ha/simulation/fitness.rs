@@ -1,6 +1,6 @@
 //! Routers that something speaks against.
 
-use super::{promises::for_seeds, *};
+use super::{promises::for_seeds, settled::plain, *};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -168,15 +168,4 @@ fn an_automatic_failback_waits_until_the_fault_is_gone() {
     world.fault(0, false);
     world.run(SECOND * 5);
     assert_eq!((world.the_active(), world.changes()), (0, 3));
-}
-
-/// A settled pair over a good network, with the first router active.
-fn plain() -> (World, usize) {
-    let mut world = World::new(Setup::plain(), Random::new(1));
-    world.boot(0, false);
-    world.run(SECOND * 2);
-    world.boot(1, false);
-    world.run(SECOND * 2);
-    world.forget();
-    (world, 0)
 }

@@ -1,6 +1,6 @@
 //! Routers that the operator holds in a role.
 
-use super::{promises::for_seeds, *};
+use super::{promises::for_seeds, settled::plain, *};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -138,15 +138,4 @@ fn a_daemon_that_is_held_standby_and_restarts_over_an_active_data_plane_waits_fo
     world.boot(1 - active, false);
     world.run(SECOND * 5);
     assert_eq!(world.the_active(), 1 - active);
-}
-
-/// A settled pair over a good network, with the first router active.
-fn plain() -> (World, usize) {
-    let mut world = World::new(Setup::plain(), Random::new(1));
-    world.boot(0, false);
-    world.run(SECOND * 2);
-    world.boot(1, false);
-    world.run(SECOND * 2);
-    world.forget();
-    (world, 0)
 }

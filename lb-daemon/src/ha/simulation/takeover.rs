@@ -1,6 +1,9 @@
 //! Single situations that have brought other pairs down.
 
-use super::*;
+use super::{
+    settled::{active_is, plain},
+    *,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -166,21 +169,4 @@ fn a_stop_without_a_living_peer_does_not_wait() {
     let now = world.now;
     world.engine(active).shutdown(now);
     assert!(world.engine(active).is_finished());
-}
-
-/// A settled pair over a good network.
-fn plain() -> (World, usize) {
-    active_is(0)
-}
-
-/// The same, with this router active.
-fn active_is(active: usize) -> (World, usize) {
-    let mut world = World::new(Setup::plain(), Random::new(1));
-    world.boot(active, false);
-    world.run(SECOND * 2);
-    world.boot(1 - active, false);
-    world.run(SECOND * 2);
-    assert_eq!(world.the_active(), active);
-    world.forget();
-    (world, active)
 }
