@@ -18,6 +18,7 @@ use self::{
 use crate::{
     config::Vip,
     netlink::{self, socket::Requests},
+    state_file,
 };
 
 /// What has been done to an address.
@@ -79,7 +80,7 @@ impl Addresses {
     /// For the daemon with this API socket, on a kernel of this release: beside the socket is the place for what a kernel before
     /// 5.18 does not remember.
     pub fn new(socket: &Path, release: &str) -> Self {
-        Self { memory: Memory::new(socket.with_extension("addresses"), release) }
+        Self { memory: Memory::new(state_file::beside(socket, "addresses"), release) }
     }
 
     /// Makes each of the `floating` addresses stand or not, as it is wanted, and removes those that `lbd` has added and that are floating no

@@ -6,14 +6,10 @@
 //! addresses do. A label (`eth0:lbd`) would serve every kernel, but not every name: it has fifteen characters with that of the
 //! interface, and getifaddrs(3) gives it for the interface's name.
 
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs, io, path::PathBuf};
 
 use super::plan::Standing;
-use crate::config::Vip;
+use crate::{config::Vip, state_file};
 
 /// The first kernel that keeps `IFA_PROTO` (47f0bd503210 in Linux, "net: Add new protocol attribute to IP addresses").
 const KEEPS_MARKS: (u32, u32) = (5, 18);
@@ -49,7 +45,9 @@ impl Memory {
     /// When it cannot be written.
     pub(super) fn record(&self, before: &BTreeSet<Vip>, vips: &BTreeSet<Vip>) -> io::Result<()> {
         match self {
-            Self::File(path) if before != vips => write(path, &text(vips, &boot_id())),
+            Self::File(path) if before != vips => {
+                state_file::replace(path, text(vips, &boot_id()).as_bytes())
+            }
             Self::File(_) | Self::Kernel => Ok(()),
         }
     }
@@ -94,13 +92,6 @@ fn parse(text: &str, boot: &str) -> BTreeSet<Vip> {
             Some(Vip { address: address.parse().ok()?, interface: interface.to_owned() })
         })
         .collect()
-}
-
-/// Replaces a file as a whole.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_extension("addresses.new");
-    fs::write(&new, text)?;
-    fs::rename(&new, path)
 }
 
 #[cfg(test)]

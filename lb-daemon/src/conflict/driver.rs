@@ -5,13 +5,10 @@ use std::{
     io,
     net::Ipv4Addr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::{mpsc, watch},
-    time::{Instant, sleep_until},
-};
+use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::{
@@ -25,6 +22,7 @@ use crate::{
         arp::{self, BROADCAST},
         socket::FrameSocket,
     },
+    deadline,
     netlink::socket::Task,
 };
 
@@ -99,8 +97,8 @@ impl Driver {
     /// Runs until nobody sets what is watched, or nobody listens.
     async fn run(mut self, mut claims: mpsc::Receiver<Claim>) {
         loop {
-            let retry = (!self.lock().is_empty()).then(|| Instant::now() + RETRY);
-            let due = self.engine.next_deadline().map(Instant::from_std).into_iter().chain(retry).min();
+            let retry = (!self.lock().is_empty()).then(|| now() + RETRY);
+            let due = self.engine.next_deadline().into_iter().chain(retry).min();
             let actions = tokio::select! {
                 // What was heard before the time is told: an answer may have waited for this process.
                 biased;
@@ -110,13 +108,13 @@ impl Driver {
                     }
                     let watched = self.wanted.borrow_and_update().clone();
                     self.listen(&watched);
-                    self.engine.set(watched, Instant::now().into_std())
+                    self.engine.set(watched, now())
                 }
-                Some(claim) = claims.recv() => self.engine.heard(claim, Instant::now().into_std()),
-                () = at(due) => {
+                Some(claim) = claims.recv() => self.engine.heard(claim, now()),
+                () = deadline::reached(due) => {
                     let watched = self.wanted.borrow().clone();
                     self.listen(&watched);
-                    self.engine.poll(Instant::now().into_std())
+                    self.engine.poll(now())
                 }
             };
             for action in actions {
@@ -193,10 +191,7 @@ impl Driver {
     }
 }
 
-/// Resolves at `deadline`; never, without one.
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
+/// The time, as the runtime sees it.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }

@@ -1,11 +1,7 @@
 //! What the operator holds this router in outlives the daemon, which is often what the work is about, but not the machine: after
 //! a reboot nobody may remember it. So it stands in a file beside the API's socket, in the runtime directory.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use tracing::{info, warn};
 
@@ -16,9 +12,10 @@ use crate::{
         types::{Done, Maintenance, MaintenanceChange},
     },
     notify::Kind,
+    state_file,
 };
 
-/// Subject of trouble with the file.
+/// What the file is for, and the subject of trouble with it.
 const FILE: &str = "maintenance";
 /// What is held, by the name of the group; that is empty where there is but one.
 pub type Held = BTreeMap<String, Maintenance>;
@@ -26,15 +23,10 @@ pub type Held = BTreeMap<String, Maintenance>;
 /// Longest reason, in bytes: it is a line of status.
 const MAX_REASON: usize = 200;
 
-/// The file of the daemon with this socket.
-fn file(socket: &Path) -> PathBuf {
-    socket.with_extension("maintenance")
-}
-
 /// What the operator held the router with this socket in, when its daemon ended.
 #[must_use]
 pub fn remembered(socket: &Path) -> Held {
-    let path = file(socket);
+    let path = state_file::beside(socket, FILE);
     let text = match fs::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Held::new(),
@@ -50,17 +42,14 @@ pub fn remembered(socket: &Path) -> Held {
 }
 
 fn remember(socket: &Path, held: &Held) -> io::Result<()> {
-    let path = file(socket);
+    let path = state_file::beside(socket, FILE);
     if held.is_empty() {
         return match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => Ok(()),
         };
     }
-    // A daemon that is killed meanwhile leaves the old one or the new one.
-    let new = path.with_extension("maintenance.new");
-    fs::write(&new, serde_json::to_vec(held)?)?;
-    fs::rename(&new, &path)
+    state_file::replace(&path, &serde_json::to_vec(held)?)
 }
 
 impl Director {
@@ -129,7 +118,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("lbd.sock");
         for text in ["", "{}", "{\"\":{\"role\":\"leaving\",\"reason\":\"\"}}", "[]", "\u{0}\u{1}"] {
-            fs::write(file(&socket), text).unwrap();
+            fs::write(state_file::beside(&socket, FILE), text).unwrap();
             assert_eq!(remembered(&socket), Held::new(), "{text:?}");
         }
     }

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Instant};
 
 use futures_util::future::select_all;
-use tokio::{sync::watch, time::sleep_until};
+use tokio::sync::watch;
 
 use super::{Core, Gate, PathSocket, RoleState, Shared, now, socket::Arrival, state_of};
 use crate::{
-    datapath,
+    datapath, deadline,
     ha::{
         engine::{Engine, Lease, Maintenance, Notice},
         heartbeat::{Heartbeat, Ignored},
@@ -64,7 +64,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut sockets: Vec<PathSocket>, mut g
         }
         tokio::select! {
             () = readable(&sockets) => {}
-            () = until(deadline) => {}
+            () = deadline::reached(deadline) => {}
             () = shared.changed.notified() => {}
             () = gate.changed() => {}
         }
@@ -206,11 +206,4 @@ async fn readable(sockets: &[PathSocket]) {
         std::future::pending::<()>().await;
     }
     select_all(sockets.iter().map(|socket| Box::pin(socket.readable()))).await;
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::{sync::mpsc, time::sleep_until};
+use tokio::sync::mpsc;
 
 use super::{
     Roles, Router, SILENCE,
@@ -11,10 +11,13 @@ use super::{
     now, random,
     status::{Phase, Side},
 };
-use crate::sync::{
-    sender::{Next, PACE, Sender},
-    turns::{self, Turns},
-    wire::Message,
+use crate::{
+    deadline,
+    sync::{
+        sender::{Next, PACE, Sender},
+        turns::{self, Turns},
+        wire::Message,
+    },
 };
 
 /// Steps in a row: some milliseconds of work at most, before others have their turn.
@@ -57,7 +60,7 @@ pub(super) async fn run(router: &Router, callers: &mut mpsc::Receiver<Caller>, r
             }
             Some(caller) = callers.recv() => service.welcome(router, caller),
             message = receive(&mut service.link) => service.heard(message),
-            () = until(service.next) => service.work(router).await,
+            () = deadline::reached(service.next) => service.work(router).await,
         }
         service.publish(router);
     }
@@ -183,13 +186,6 @@ impl Service {
 async fn receive(link: &mut Option<Link>) -> Result<Message, Lost> {
     match link {
         Some(link) => link.receive().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment.into()).await,
         None => std::future::pending().await,
     }
 }
