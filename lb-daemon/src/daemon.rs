@@ -94,14 +94,16 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         datapath.limits().flows,
         mebibytes(bytes)
     );
+    let (reached, positions) = watch::channel(ha::engine::Positions::default());
     let pair = heartbeat.start(
         config.router.name.clone(),
         config.hash(),
         groups(&config, &datapath.installed()?),
         datapath.lease(),
+        positions,
     )?;
     let (segments, known) = watch::channel(Segments::new(&config, &links, &[]));
-    let sync = copy.start(table, datapath.schedules(), pair.roles.clone(), known)?;
+    let sync = copy.start(table, datapath.schedules(), pair.roles.clone(), known, reached)?;
     let lease = config.peer.as_ref().map(|_| datapath.lease());
     let limits = datapath.limits();
     let addresses = Addresses::new(&config.daemon.socket, &kernel_release());

@@ -277,12 +277,15 @@ impl Director {
         self.replan();
     }
 
-    /// Tells the pair whether this router could be active as well as its peer is: it has the peer's connections, and no real
-    /// server is on its way back, as all are after a start or when a cable has been plugged in again. New connections would
+    /// Tells the pair whether this router could be active for each group as well as its peer is: it has the peer's connections, and no
+    /// real server of the group is on its way back, as all are after a start or when a cable has been plugged in again. New connections would
     /// be refused for want of a server that the peer has.
     fn tell_readiness(&self) {
         let in_sync = *self.parts.sync.in_sync.borrow();
-        self.parts.pair.in_sync(in_sync && !self.parts.checkers.are_settling());
+        let settling = self.parts.checkers.settling();
+        let settles =
+            |group| settling.iter().any(|real| self.parts.config.group_of_service(&real.service) == group);
+        self.parts.pair.set_ready(|group| in_sync && !settles(group));
     }
 
     /// Takes in what was found of a track, and tells the pair what it means for this router.

@@ -76,6 +76,10 @@ pub struct PeerStatus {
     /// Every witness.
     #[serde(default)]
     pub witnesses: Vec<WitnessStatus>,
+    /// How far the standby of the two routers is behind with connections, by their heartbeats: of several groups, the one that is
+    /// furthest. Absent where that cannot be told: both have the same role, or the peer is too old to say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<BehindStatus>,
     /// Until when this router answers ARP for the addresses: of several groups, the one that ends first.
     #[serde(default)]
     pub lease: LeaseStatus,
@@ -109,6 +113,23 @@ pub struct GroupStatus {
     /// What its operator holds it in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer_forced: Option<String>,
+    /// As that of [`PeerStatus`], for this group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<BehindStatus>,
+}
+
+/// How far a standby router is behind with the connections of the active one, as the heartbeats say: without the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BehindStatus {
+    /// Records that it lacks: 0, it has everything; `null`, nobody knows, since it has not had everything yet or nothing is told to it.
+    pub records: Option<u64>,
+    /// Bytes that they are in the stream.
+    pub bytes: Option<u64>,
+    /// Milliseconds for which it has lacked the oldest of them at least, to a heartbeat; 0 where it lacks none.
+    pub age_ms: u64,
+    /// Whether that is so much that the loss of the active router would cost connections: nobody knows how many it lacks, or it
+    /// has lacked some for a second.
+    pub far: bool,
 }
 
 /// `POST /v1/failover`, whose body may be absent.

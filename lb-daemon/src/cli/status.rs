@@ -10,8 +10,8 @@ use super::{
 use crate::api::{
     client::Client,
     types::{
-        AddressStatus, ConflictStatus, GroupStatus, InterfaceStatus, LeaseStatus, Maintenance, PathStatus,
-        PeerStatus, Status, TrackStatus, Transition, WitnessStatus,
+        AddressStatus, BehindStatus, ConflictStatus, GroupStatus, InterfaceStatus, LeaseStatus, Maintenance,
+        PathStatus, PeerStatus, Status, TrackStatus, Transition, WitnessStatus,
     },
 };
 
@@ -73,6 +73,7 @@ fn render_peer(out: &mut String, peer: &PeerStatus) {
     facts(out, "Peer", [peer_now(peer)]);
     facts(out, "  paths", peer.paths.iter().map(path));
     facts(out, "  witness", peer.witnesses.iter().map(witness));
+    facts(out, "  copy", peer.behind.iter().map(behind));
     facts(out, "  lease", lease(&peer.lease));
     let ignored: Vec<_> = peer.ignored.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
     facts(out, "  ignored", (!ignored.is_empty()).then(|| ignored.join(", ")));
@@ -98,7 +99,10 @@ fn group(group: &GroupStatus, has_peer: bool) -> String {
     let held = group.peer_forced.as_ref().map(|role| format!(", held {}", role.to_uppercase()));
     let peer =
         format!("; peer {}{}", group.peer_role.as_deref().unwrap_or("NOT HEARD"), held.unwrap_or_default());
-    format!("{name} {role} for {}: {reason}{}", span(*since_secs), if has_peer { &peer } else { "" })
+    let lacks = group.behind.as_ref().filter(|one| one.far).map(|one| format!("; {}", behind(one)));
+    let now =
+        format!("{name} {role} for {}: {reason}{}", span(*since_secs), if has_peer { &peer } else { "" });
+    now + &lacks.unwrap_or_default()
 }
 
 /// The role that an address moves with.
@@ -125,6 +129,22 @@ fn heard(alive: bool, silent_ms: Option<u64>) -> String {
         (false, Some(ms @ 0..1000)) => format!("SILENT for {ms} ms"),
         (false, Some(ms)) => format!("SILENT for {}", span(ms / 1000)),
         (false, None) => "NEVER HEARD".to_owned(),
+    }
+}
+
+/// How far the standby of the two routers is behind, whichever that is.
+fn behind(behind: &BehindStatus) -> String {
+    let age = match behind.age_ms {
+        ms @ 0..1000 => format!("{ms} ms"),
+        ms => span(ms / 1000),
+    };
+    let word = if behind.far { "BEHIND" } else { "behind" };
+    match (behind.records, behind.bytes.unwrap_or(0)) {
+        (None, _) => format!("the standby has NOT EVERYTHING, for {age}"),
+        (Some(0), _) => "the standby has everything that was told".to_owned(),
+        (Some(records), bytes) => {
+            format!("the standby is {word} by {records} records, {bytes} bytes, for {age}")
+        }
     }
 }
 
@@ -228,6 +248,17 @@ mod tests {
         assert!(shown("expired", None).is_some_and(|text| text.starts_with("EXPIRED")));
         assert_eq!(shown("none", None).as_deref(), Some("none"));
         assert_eq!(shown("", None), None);
+    }
+
+    #[test]
+    fn a_standby_that_is_far_behind_is_loud() {
+        let shown = |records: Option<u64>, age_ms, far| {
+            behind(&BehindStatus { records, bytes: records.map(|records| records * 30), age_ms, far })
+        };
+        assert_eq!(shown(Some(0), 0, false), "the standby has everything that was told");
+        assert_eq!(shown(Some(7), 40, false), "the standby is behind by 7 records, 210 bytes, for 40 ms");
+        assert_eq!(shown(Some(7), 75_000, true), "the standby is BEHIND by 7 records, 210 bytes, for 1m 15s");
+        assert_eq!(shown(None, 999, true), "the standby has NOT EVERYTHING, for 999 ms");
     }
 
     #[test]

@@ -72,12 +72,19 @@ impl Idle {
         let (topology, seen) = watch::channel(network(&config));
         let (handle, commands) = DirectorHandle::channel();
         let group = ha::driver::Group { name: String::new(), priority: 1, resume: false, maintenance: None };
+        let (reached, positions) = watch::channel(ha::engine::Positions::default());
         let alone = ha::driver::bind(None).unwrap();
-        let pair = alone.start("lvs1".to_owned(), 0, vec![group], datapath.lease()).unwrap();
+        let pair = alone.start("lvs1".to_owned(), 0, vec![group], datapath.lease(), positions).unwrap();
         let segments = watch::Sender::default();
         let sync = sync::driver::bind(None)
             .unwrap()
-            .start(datapath.flow_table(), datapath.schedules(), pair.roles.clone(), segments.subscribe())
+            .start(
+                datapath.flow_table(),
+                datapath.schedules(),
+                pair.roles.clone(),
+                segments.subscribe(),
+                reached,
+            )
             .unwrap();
 
         let conflicts = conflict::start(config.group_names().len());

@@ -32,7 +32,7 @@ use self::{
 };
 use super::{
     Role,
-    engine::{Engine, Maintenance, Settings},
+    engine::{Engine, Maintenance, Positions, Settings},
     heartbeat::codec::{Codec, PeerKeys},
 };
 use crate::{
@@ -130,6 +130,8 @@ struct Core {
     peer_keys: Option<PeerKeys>,
     /// When each witness was asked what it answered last.
     witnessed: BTreeMap<HostAddress, Instant>,
+    /// How far the copy of connections is.
+    positions: watch::Receiver<Positions>,
 }
 
 impl Shared {
@@ -177,8 +179,8 @@ pub fn bind(peer: Option<config::Peer>) -> Result<Bound, Error> {
 }
 
 impl Bound {
-    /// Starts the heartbeat of each group; `lease`: those of the data plane. Without a peer the router is active at once. Must be called
-    /// within a tokio runtime.
+    /// Starts the heartbeat of each group; `lease`: those of the data plane; `positions`: how far the copy of connections is. Without a
+    /// peer the router is active at once. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
@@ -189,6 +191,7 @@ impl Bound {
         config_hash: u64,
         groups: Vec<Group>,
         lease: Arc<dyn Lease>,
+        positions: watch::Receiver<Positions>,
     ) -> Result<Handle, Error> {
         let Self { peer, mut sockets } = self;
         let mut engines = Vec::new();
@@ -219,6 +222,7 @@ impl Bound {
             codec,
             peer_keys: None,
             witnessed: BTreeMap::new(),
+            positions,
         });
         let shared = Arc::new(Shared { core, changed: Notify::new(), ask: Notify::new() });
         let outputs = task::Outputs {

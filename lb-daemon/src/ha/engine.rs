@@ -9,6 +9,7 @@ mod command;
 mod condition;
 mod facts;
 mod history;
+mod lag;
 mod lease;
 mod maintenance;
 mod peer;
@@ -23,6 +24,7 @@ pub use cause::Cause;
 pub use command::Refusal;
 pub use condition::Condition;
 pub use history::Transition;
+pub use lag::{Behind, Positions};
 pub use lease::Lease;
 pub use maintenance::{Forced, HoldRefusal, Maintenance};
 pub use peer::{Path, Peer};
@@ -31,6 +33,7 @@ pub use settings::Settings;
 use self::{
     facts::rank_of,
     history::History,
+    lag::Lag,
     lease::Tenure,
     timers::Timers,
     transition::{Event, State, Step, step},
@@ -75,8 +78,10 @@ pub struct Engine {
     held: bool,
     /// What the operator holds this router in.
     maintenance: Option<Maintenance>,
-    /// This router has the connections of the active one, or connections are not copied.
-    in_sync: bool,
+    /// This router could be active as well as its peer is, as far as it knows by itself.
+    ready: bool,
+    /// What the heartbeats say of the copy of connections.
+    lag: Lag,
     /// See [`is_unrelieved`](Self::is_unrelieved).
     unrelieved: bool,
     /// Since when the peer has been active beside this active router.
@@ -106,7 +111,8 @@ impl Engine {
             resumes: resume,
             held: false,
             maintenance: None,
-            in_sync: true,
+            ready: true,
+            lag: Lag::default(),
             unrelieved: false,
             rival_from: None,
             sequence: 0,
@@ -235,6 +241,7 @@ impl Engine {
             echo: self.guard.echo(),
             name: self.settings.name.clone(),
             group: self.settings.group.clone(),
+            position: self.position(),
         })
     }
 
@@ -287,9 +294,11 @@ impl Engine {
         self.history.newest_first()
     }
 
-    /// Whether this router has the connections of the active one. One that does not, does not take its role back.
-    pub const fn set_in_sync(&mut self, in_sync: bool) {
-        self.in_sync = in_sync;
+    /// Whether this router could be active as well as its peer is, as far as it knows by itself: it has had the connections of
+    /// the active one, and knows its real servers. One that could not, or [lacks](Self::behind) what the peer has told, does not
+    /// take its role back.
+    pub const fn set_ready(&mut self, ready: bool) {
+        self.ready = ready;
     }
 
     /// Whether a shutdown has come to its end.
@@ -316,6 +325,7 @@ impl Engine {
             self.notices.push_back(Notice::Reannounce);
         }
         self.peer.hear(heartbeat, now);
+        self.compare_positions(now);
         self.release_beside(heartbeat);
         if matches!(heartbeat.role, Role::Starting | Role::Standby) {
             self.tenure.be_sure();
@@ -363,6 +373,8 @@ impl Engine {
         self.cause = cause;
         self.resumes = false;
         self.rival_from = None;
+        // What was told to the other is asked of this one now, or the other way round.
+        self.compare_positions(now);
         if !state.role().forwards() && state != State::Stopped {
             self.tenure.end();
         }

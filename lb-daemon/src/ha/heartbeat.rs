@@ -3,6 +3,9 @@
 mod addition;
 pub mod codec;
 pub mod keyring;
+mod position;
+
+pub use position::Position;
 
 use super::{Role, engine::Forced};
 
@@ -40,6 +43,8 @@ pub struct Heartbeat {
     pub name: String,
     /// Name of the group that the role is of; empty where there is but one.
     pub group: String,
+    /// How far the sender is with the copy of connections; `None` where none are copied, and from older versions.
+    pub position: Option<Position>,
 }
 
 /// Names one heartbeat of the other router.
@@ -113,6 +118,7 @@ impl Heartbeat {
             echo: None,
             name: String::new(),
             group: String::new(),
+            position: None,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod attacks;
 mod chaos;
+mod copying;
 mod fitness;
 mod groups;
 mod lease;
@@ -19,6 +20,7 @@ mod witnesses;
 use std::time::{Duration, Instant};
 
 use self::{
+    copying::Copying,
     lease::Plane,
     network::{Flight, Network},
     random::Random,
@@ -47,6 +49,8 @@ struct Setup {
     drops: u32,
     /// Whether the routers have a witness.
     witness: bool,
+    /// Whether connections are copied.
+    copies: bool,
 }
 
 impl Setup {
@@ -69,6 +73,7 @@ impl Setup {
             delay,
             drops: random.below(multiple as usize - 1) as u32,
             witness: random.chance(50),
+            copies: false,
         }
     }
 
@@ -83,6 +88,7 @@ impl Setup {
             delay: Duration::from_millis(1),
             drops: 0,
             witness: false,
+            copies: false,
         }
     }
 
@@ -161,6 +167,7 @@ struct World {
     /// What is remembered beside each daemon of what its operator holds it in.
     held: [Option<Maintenance>; 2],
     network: Network,
+    copying: Copying,
     /// Roles at the last look.
     roles: [Option<Role>; 2],
     /// Which router the witness answers.
@@ -193,6 +200,7 @@ impl World {
             planes: Default::default(),
             conditions: Default::default(),
             held: Default::default(),
+            copying: Copying::default(),
             recorded: Vec::new(),
             connected_from: None,
             both_active_from: None,
@@ -223,6 +231,7 @@ impl World {
         let mut engine = Engine::new(settings, resume, self.now);
         engine.restore(self.held[node].clone());
         self.nodes[node] = Node { engine: Some(engine), ..Node::default() };
+        self.forget_copy(node);
         self.poll(node);
         self.tell_condition(node);
     }
@@ -262,6 +271,7 @@ impl World {
     /// Kills the daemon of `node`.
     fn kill(&mut self, node: usize) {
         self.nodes[node] = Node::default();
+        self.forget_copy(node);
     }
 
     /// Freezes `node` for `time`; `queues`: what arrives meanwhile waits.
@@ -395,7 +405,9 @@ impl World {
                 engine.handle_witness(self.now, self.now);
             }
         }
-        engine.handle_timeout(self.now);
+        self.copy(node);
+        let now = self.now;
+        self.engine(node).handle_timeout(now);
         self.poll(node);
     }
 
@@ -411,6 +423,7 @@ impl World {
             }
             self.nodes[node].notices.push(notice);
         }
+        heartbeat.iter().for_each(|heartbeat| self.check_position(node, heartbeat));
         for path in 0..self.setup.paths {
             let Some(heartbeat) = &heartbeat else { return };
             if self.network.send(&mut self.random, self.now, node, path, heartbeat) {

@@ -1,7 +1,7 @@
 //! The tasks that check: one for each real server of a service.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash, Hasher},
     net::SocketAddrV4,
     time::Duration,
@@ -54,13 +54,13 @@ impl Checkers {
         }
     }
 
-    /// Whether any real server is yet to be found up, perhaps: its first check is not over, or it was down, its last check has
+    /// Real servers that are yet to be found up, perhaps: the first check is not over, or it was down, its last check has
     /// succeeded, and a few more are to follow.
-    pub fn are_settling(&self) -> bool {
-        self.tasks.values().any(|task| *task.settling.borrow())
+    pub fn settling(&self) -> BTreeSet<RealId> {
+        self.tasks.iter().filter(|(_, task)| *task.settling.borrow()).map(|(real, _)| *real).collect()
     }
 
-    /// Changes whenever [`are_settling`](Self::are_settling) may have changed by a check.
+    /// Changes whenever [`settling`](Self::settling) may have changed by a check.
     pub fn turns(&self) -> watch::Receiver<u64> {
         self.turns.subscribe()
     }

@@ -31,7 +31,7 @@ use crate::{
     api::types::SyncStatus,
     config::{self, ConnectionSync, Keys},
     datapath::{FlowTable, Schedules},
-    ha::{Role, driver::RoleState},
+    ha::{Role, driver::RoleState, engine::Positions},
 };
 
 /// Time that connecting, a handshake or an answer to a greeting may take.
@@ -99,6 +99,8 @@ fn paths(peer: &config::Peer) -> Vec<Path> {
 struct Shared {
     state: Mutex<State>,
     in_sync: watch::Sender<bool>,
+    /// Where the heartbeat learns how far the copy is.
+    positions: watch::Sender<Positions>,
 }
 
 impl Shared {
@@ -117,11 +119,11 @@ impl Shared {
     }
 
     fn set(&self, side: Side, phase: Option<Phase>) {
-        let in_sync = {
-            let mut state = self.lock();
-            state.set(side, phase);
-            state.is_in_sync()
-        };
+        // Told under the lock, so that the last to be told is the last to be true.
+        let mut state = self.lock();
+        state.set(side, phase);
+        let (in_sync, positions) = (state.is_in_sync(), state.positions());
+        self.positions.send_if_modified(|current| std::mem::replace(current, positions) != positions);
         self.in_sync.send_if_modified(|current| std::mem::replace(current, in_sync) != in_sync);
     }
 }
@@ -172,7 +174,8 @@ fn listen(local: Ipv4Addr, port: u16) -> Result<TcpListener, Error> {
 }
 
 impl Bound {
-    /// Starts copying from and to `table` and `schedules`, as `roles` say; `segments` are those that the virtual addresses stand on. Must be called within a tokio runtime.
+    /// Starts copying from and to `table` and `schedules`, as `roles` say; `segments` are those that the virtual addresses stand on.
+    /// `positions` are told how far that is. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// When there is no random number to be had.
@@ -182,11 +185,13 @@ impl Bound {
         schedules: Arc<dyn Schedules>,
         roles: watch::Receiver<Vec<RoleState>>,
         segments: watch::Receiver<Segments>,
+        positions: watch::Sender<Positions>,
     ) -> Result<Handle, Error> {
         let Self { peer, listeners } = self;
         let state = State::new(peer.is_some());
+        positions.send_replace(state.positions());
         let (told, in_sync) = watch::channel(state.is_in_sync());
-        let shared = Arc::new(Shared { state: Mutex::new(state), in_sync: told });
+        let shared = Arc::new(Shared { state: Mutex::new(state), in_sync: told, positions });
         let Some(peer) = peer else { return Ok(Handle { in_sync, shared, keys: None, tasks: Vec::new() }) };
         let (told_keys, keys) = watch::channel(Psks::of(&peer.keys));
         let (caller, callers) = mpsc::channel(1);

@@ -16,7 +16,10 @@ use super::{
     segments::Segments,
     wire::{Batch, Place},
 };
-use crate::datapath::{Clock, FlowTable};
+use crate::{
+    datapath::{Clock, FlowTable},
+    ha::heartbeat::Position,
+};
 
 pub use apply::Refusal;
 
@@ -29,6 +32,8 @@ pub struct Receiver {
     incarnation: u64,
     session: u64,
     position: u64,
+    /// Records of the present session so far.
+    records: u64,
     transfer: Transfer,
     percent: u8,
     servers: Servers,
@@ -85,6 +90,7 @@ impl Receiver {
             incarnation,
             session: 0,
             position: 0,
+            records: 0,
             transfer: Transfer::Done,
             percent: 0,
             servers: Servers::default(),
@@ -108,6 +114,7 @@ impl Receiver {
         if welcome.session != self.session {
             self.session = welcome.session;
             self.position = 0;
+            self.records = 0;
             self.percent = 0;
             self.transfer = Transfer::UnderWay(Listed::new(table.buckets().len()));
         }
@@ -143,6 +150,7 @@ impl Receiver {
             }
         }
         self.position = batch.sequence;
+        self.records += batch.records.len() as u64;
         self.percent = batch.progress;
         if batch.is_last {
             self.transfer.end();
@@ -177,6 +185,15 @@ impl Receiver {
     /// Whether this router has had everything that the peer had, and follows its changes, as long as the stream lives.
     pub const fn is_complete(&self) -> bool {
         self.session != 0 && matches!(self.transfer, Transfer::Done)
+    }
+
+    /// What it has of the copy: none before the full transfer is over.
+    pub const fn applied(&self) -> Position {
+        if self.is_complete() {
+            Position { session: self.session, records: self.records }
+        } else {
+            Position::NONE
+        }
     }
 
     /// How much of the full transfer is done, in percent.

@@ -18,7 +18,10 @@ use super::{
     segments::Segments,
     wire::{Batch, MAX_RECORDS, Place},
 };
-use crate::datapath::{Clock, FlowTable};
+use crate::{
+    datapath::{Clock, FlowTable},
+    ha::heartbeat::Position,
+};
 
 pub use window::Unexpected;
 
@@ -30,6 +33,9 @@ pub const LIFE_SIGN: Duration = Duration::from_secs(1);
 const BEHIND: Duration = Duration::from_secs(1);
 /// Buckets that one step looks at.
 const SLICE: u32 = 1024;
+/// Time from one look to the next while nobody listens, and there is something to tell: room is for a minute of changes, not for
+/// a second of them.
+const PACE_UNHEARD: Duration = Duration::from_secs(2);
 
 /// The sender of one session after another.
 #[derive(Debug)]
@@ -46,6 +52,10 @@ pub struct Sender {
     /// The peer has all that had changed before this.
     covered: Option<Instant>,
     last_made: Instant,
+    /// Whether a peer is connected.
+    is_heard: bool,
+    /// Records of this session so far.
+    records: u64,
     sent: u64,
 }
 
@@ -94,6 +104,8 @@ impl Sender {
             milestone: None,
             covered: None,
             last_made: now,
+            is_heard: true,
+            records: 0,
             sent: 0,
         }
     }
@@ -108,9 +120,17 @@ impl Sender {
             self.window = Window::default();
             self.milestone = None;
             self.covered = None;
+            self.records = 0;
         }
+        self.is_heard = true;
         let position = self.window.acknowledged();
         Place { incarnation: self.incarnation, session: self.session, position }
+    }
+
+    /// The stream is lost. What changes from now on waits for the next one, as far as there is room, and the [position](Self::position)
+    /// says that the peer lacks it.
+    pub const fn lose(&mut self) {
+        self.is_heard = false;
     }
 
     /// The peer has applied all up to this batch.
@@ -142,7 +162,8 @@ impl Sender {
         };
         let step = self.scan.step(table.changes(), SLICE, now, &mut look);
         let is_last = step.walk_ended;
-        if !records.is_empty() || is_last || now.saturating_duration_since(self.last_made) >= LIFE_SIGN {
+        let is_quiet = self.is_heard && now.saturating_duration_since(self.last_made) >= LIFE_SIGN;
+        if !records.is_empty() || is_last || is_quiet {
             self.make(records, is_last, now);
         }
         if let Some(began) = step.covers
@@ -150,7 +171,7 @@ impl Sender {
         {
             self.reach(began);
         }
-        step.next
+        if self.is_heard || self.window.records() == 0 { step.next } else { Next::At(now + PACE_UNHEARD) }
     }
 
     /// The next batch to be sent.
@@ -164,6 +185,11 @@ impl Sender {
         Progress { percent: self.scan.percent(), covered: self.covered, unacknowledged }
     }
 
+    /// What the peer has been told when it has all that is on its way.
+    pub const fn position(&self) -> Position {
+        Position { session: self.session, records: self.records }
+    }
+
     /// Records told since this was asked last.
     pub const fn take_sent(&mut self) -> u64 {
         std::mem::replace(&mut self.sent, 0)
@@ -171,6 +197,7 @@ impl Sender {
 
     fn make(&mut self, records: Vec<Record>, is_last: bool, now: Instant) {
         self.sent += records.len() as u64;
+        self.records += records.len() as u64;
         self.last_made = now;
         self.window.push(records, is_last, self.scan.percent(), now);
     }

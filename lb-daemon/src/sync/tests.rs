@@ -13,6 +13,10 @@ use self::{
     pair::Pair,
 };
 use super::{record::Server, sender};
+use crate::ha::heartbeat::Position;
+
+/// Time for which a standby is not connected.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_joiner_gets_everything_and_then_every_change() {
@@ -33,6 +37,43 @@ fn a_joiner_gets_everything_and_then_every_change() {
     assert_eq!(pair.standby.state(client(5)), Some(FinWait));
     assert_eq!(pair.standby.state(client(6)), None);
     assert_eq!(pair.standby.flows().len(), 100);
+}
+
+#[test]
+fn both_know_how_far_the_standby_is_also_while_the_stream_is_cut() {
+    let mut pair = Pair::new(64);
+    for number in 0..10 {
+        pair.active.open(client(number), server(0), Established);
+    }
+    pair.connect();
+    assert_eq!(pair.receiver.applied(), Position::NONE, "a full transfer is to come");
+    pair.settle();
+    let told = pair.sender.position();
+    assert_eq!((told.records, pair.receiver.applied()), (10, told));
+
+    pair.lose_stream();
+    pair.work(PATIENCE);
+    assert_eq!(pair.sender.position(), told, "nothing has changed");
+    pair.active.open(client(20), server(0), Established);
+    pair.work(sender::PACE);
+    pair.work(sender::PACE);
+    assert_eq!(pair.receiver.applied().lacks(&pair.sender.position()), Some(1));
+    // More than there would be room for at the pace of a stream.
+    for number in 21..71 {
+        pair.active.open(client(number), server(0), Established);
+        pair.work(Duration::from_secs(1));
+    }
+    let lacks = pair.receiver.applied().lacks(&pair.sender.position());
+    assert!(lacks.is_some_and(|records| records >= 25), "{lacks:?}");
+    pair.connect();
+    pair.settle();
+    assert!(pair.receiver.applied().has(&pair.sender.position()));
+    assert_eq!(pair.standby.flows().len(), 61);
+
+    pair.restart_sender();
+    assert!(!pair.receiver.applied().has(&pair.sender.position()), "another copy");
+    pair.settle();
+    assert!(pair.receiver.applied().has(&pair.sender.position()));
 }
 
 #[test]

@@ -30,7 +30,7 @@ async fn status_of_a_router_alone() {
 async fn status_of_a_router_that_has_not_heard_its_peer() {
     let mut status = fixture::pair();
     let peer = status.peer.as_mut().unwrap();
-    (peer.name, peer.role, peer.alive) = (None, None, false);
+    (peer.name, peer.role, peer.alive, peer.behind) = (None, None, false, None);
     peer.lease = LeaseStatus { state: "expired".to_owned(), left_ms: None };
     peer.paths[0].alive = false;
     peer.ignored.clear();
@@ -60,6 +60,7 @@ async fn status_of_a_router_that_is_cut_off() {
     status.reason = "neither the peer nor a witness answers: this router may be cut off".to_owned();
     let peer = status.peer.as_mut().unwrap();
     (peer.alive, peer.paths[0].alive, peer.witnesses[0].answers) = (false, false, false);
+    peer.behind = None;
     peer.lease = LeaseStatus { state: "none".to_owned(), left_ms: None };
     let running = Running::start(Fake { status, ..Fake::default() });
     assert_snapshot("status-cut-off.txt", &done(running.lbctl(&["status"]).await));

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use lb_common::ConnState;
 use lb_daemon::api::types::{
-    AddressStatus, ConflictStatus, Connection, Forced, GroupStatus, InterfaceStatus, LeaseStatus,
-    Maintenance, PathStatus, PeerStatus, Protocol, Rates, RealStatus, ReasonCount, ServiceStatus, Stats,
-    Status, SyncStatus, Totals, TrackStatus, Transition, WitnessStatus,
+    AddressStatus, BehindStatus, ConflictStatus, Connection, Forced, GroupStatus, InterfaceStatus,
+    LeaseStatus, Maintenance, PathStatus, PeerStatus, Protocol, Rates, RealStatus, ReasonCount,
+    ServiceStatus, Stats, Status, SyncStatus, Totals, TrackStatus, Transition, WitnessStatus,
 };
 
 /// An active router with a peer, two services and all that can be wrong.
@@ -65,6 +65,7 @@ pub(crate) fn groups() -> Status {
         peer_role: Some(if role == "active" { "standby" } else { "active" }.to_owned()),
         peer_priority: Some(50),
         peer_forced: None,
+        behind: None,
     };
     let mut status = pair();
     status.role = "mixed".to_owned();
@@ -72,6 +73,7 @@ pub(crate) fn groups() -> Status {
         group("east", "active", "peer silent for 1s", 7500),
         GroupStatus {
             peer_forced: Some("active".to_owned()),
+            behind: Some(BehindStatus { records: None, bytes: None, age_ms: 2500, far: true }),
             ..group("west", "standby", "peer has taken over", 60)
         },
     ];
@@ -128,6 +130,7 @@ fn peer() -> PeerStatus {
         priority: Some(100),
         paths: vec![path("10.1.0.1", "10.1.0.2", Some(12)), path("fe80::1%eth1", "fe80::2%eth1", None)],
         witnesses: vec![witness("10.1.0.254", Some(40)), witness("10.0.1.9", Some(70_000))],
+        behind: Some(BehindStatus { records: Some(3), bytes: Some(90), age_ms: 57, far: false }),
         lease: LeaseStatus { state: "running".to_owned(), left_ms: Some(812) },
         ignored: BTreeMap::from([("replayed".to_owned(), 1), ("wrong_key".to_owned(), 3)]),
         transitions: vec![

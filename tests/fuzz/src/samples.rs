@@ -5,7 +5,7 @@ use lb_daemon::{
     ha::{
         Role,
         engine::Forced,
-        heartbeat::{Echo, Heartbeat},
+        heartbeat::{Echo, Heartbeat, Position},
     },
     sync::{
         record::{Condition, Record, Server},
@@ -33,6 +33,7 @@ pub(crate) fn heartbeats() -> [Heartbeat; 2] {
         echo: None,
         name: String::new(),
         group: String::new(),
+        position: None,
     };
     let full = Heartbeat {
         role: Role::Active,
@@ -44,6 +45,7 @@ pub(crate) fn heartbeats() -> [Heartbeat; 2] {
         echo: Some(Echo { incarnation: 0x1112_1314, sequence: 41 }),
         name: "αlpha".to_owned(),
         group: "east".to_owned(),
+        position: Some(Position { session: SESSION, records: 300 }),
         ..plain.clone()
     };
     [plain, full]

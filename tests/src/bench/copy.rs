@@ -237,7 +237,10 @@ impl End {
             watch::channel(vec![RoleState { role, reason: String::new(), since: Instant::now() }]);
         let segments = watch::channel(Segments::default()).1;
         let (table, schedules) = (datapath.flow_table(), datapath.schedules());
-        Ok(Self { handle: bind(Some(&peer))?.start(table, schedules, role, segments)?, _role: told })
+        Ok(Self {
+            handle: bind(Some(&peer))?.start(table, schedules, role, segments, watch::Sender::default())?,
+            _role: told,
+        })
     }
 }
 

@@ -142,6 +142,7 @@ fn usurper() -> Heartbeat {
         echo: None,
         name: "usurper".to_owned(),
         group: String::new(),
+        position: None,
     }
 }
 

@@ -32,10 +32,11 @@ impl Handle {
         self.shared.lock().engines.get(group).map(Engine::explanation).unwrap_or_default()
     }
 
-    /// Notes whether this router has the connections of the active one and could serve them: as long as it does not, it does not
-    /// ask for its role.
-    pub fn in_sync(&self, in_sync: bool) {
-        self.shared.lock().engines.iter_mut().for_each(|engine| engine.set_in_sync(in_sync));
+    /// Notes whether this router has had the connections of the active one and could serve them, by the number of a group: as long
+    /// as it could not, it does not ask for its role.
+    pub fn set_ready(&self, is_ready: impl Fn(usize) -> bool) {
+        let mut core = self.shared.lock();
+        core.engines.iter_mut().enumerate().for_each(|(group, engine)| engine.set_ready(is_ready(group)));
     }
 
     /// Gives the role of a group to the peer, or that of every group that this router is active for; what was begun, in one

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use super::{Core, keys};
 use crate::{
-    api::types::{GroupStatus, LeaseStatus, PathStatus, PeerStatus, Transition, WitnessStatus},
+    api::types::{BehindStatus, GroupStatus, LeaseStatus, PathStatus, PeerStatus, Transition, WitnessStatus},
     config::{HeartbeatPath, HostAddress},
     ha::{
         Role,
-        engine::{self, Engine, Forced},
+        engine::{self, Behind, Engine, Forced},
         heartbeat::Heartbeat,
     },
+    sync::record::LEN as RECORD,
 };
 
 /// State of the lease of an active router that must not answer.
@@ -39,6 +40,7 @@ pub(super) fn of(
         priority: first.map(|heartbeat| heartbeat.priority),
         paths: paths.iter().zip(0..).map(|(config, number)| path(config, seen(core, number), now)).collect(),
         witnesses: witnesses.iter().map(|one| witness(core, one, now)).collect(),
+        behind: furthest(core, now).map(behind),
         lease: lease(core, now),
         ignored: core.ignored.iter().map(|(cause, count)| (cause.name().to_owned(), *count)).collect(),
         transitions: transitions(core, now),
@@ -63,6 +65,22 @@ fn group(engine: &Engine, now: Instant) -> GroupStatus {
         peer_role: said.map(|said| said.role.name().to_owned()),
         peer_priority: said.map(|said| said.priority),
         peer_forced: said.and_then(|said| said.forced).map(|role| role.name().to_owned()),
+        behind: engine.behind(now).map(behind),
+    }
+}
+
+/// How far the standby is behind in the group where it is furthest.
+fn furthest(core: &Core, now: Instant) -> Option<Behind> {
+    let all = core.engines.iter().filter_map(|engine| engine.behind(now));
+    all.max_by_key(|behind| (behind.records.is_none(), behind.records, behind.age))
+}
+
+fn behind(behind: Behind) -> BehindStatus {
+    BehindStatus {
+        records: behind.records,
+        bytes: behind.records.map(|records| records.saturating_mul(RECORD as u64)),
+        age_ms: u64::try_from(behind.age.as_millis()).unwrap_or(u64::MAX),
+        far: behind.is_far(),
     }
 }
 

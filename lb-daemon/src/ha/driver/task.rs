@@ -90,6 +90,8 @@ struct Turn {
 /// One turn of the engines: arrivals first, then time.
 fn turn(core: &mut Core, arrived: Vec<Vec<Arrival>>, gate: &mut Gate) -> Turn {
     let now = now();
+    let positions = *core.positions.borrow();
+    core.engines.iter_mut().for_each(|engine| engine.set_positions(positions, now));
     let mut told = Vec::new();
     for (path, result) in
         arrived.into_iter().enumerate().flat_map(|(path, all)| all.into_iter().map(move |r| (path, r)))

@@ -395,5 +395,6 @@ fn start_over(
 ) -> Result<Handle, Error> {
     let priority = peer.as_ref().map_or(1, |peer| peer.priority);
     let group = Group { name: String::new(), priority, resume, maintenance: None };
-    bind(peer)?.start(name, config_hash, vec![group], Arc::new(datapath))
+    let (_, positions) = watch::channel(Positions::default());
+    bind(peer)?.start(name, config_hash, vec![group], Arc::new(datapath), positions)
 }

@@ -4,6 +4,9 @@ use std::time::Instant;
 
 use super::{Condition, Engine, Event, Forced, Settings, State};
 
+/// What is added where the peer gets the role and not all connections: nothing is lost as long as this router forwards.
+const MISSING: &str = ", which has not every connection yet: leave this router running until `lbctl conns` here shows none that matters";
+
 /// Why a router does not give its role away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -49,9 +52,11 @@ impl Engine {
             State::Active if self.is_peer_kept_standby() => Err(Refusal::PeerHeldStandby),
             State::Active if self.is_fitter_than_peer() => Err(Refusal::PeerUnfit),
             State::Active => {
+                let lacks = self.behind(now).is_some_and(|behind| behind.is_far());
                 self.apply(Event::Failover, now);
                 let peer = self.peer.said.as_ref().map_or("the peer", |heartbeat| heartbeat.name.as_str());
-                Ok(format!("handing the active role to {peer}"))
+                let lacks = if lacks { MISSING } else { "" };
+                Ok(format!("handing the active role to {peer}{lacks}"))
             }
             State::Standby => Err(Refusal::Standby),
             State::Starting => Err(Refusal::Starting),

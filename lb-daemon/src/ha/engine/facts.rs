@@ -116,7 +116,9 @@ impl Engine {
             return false;
         };
         let returns = match self.settings.failback {
-            Failback::Auto { delay } => self.in_sync && now.saturating_duration_since(active_from) >= delay,
+            Failback::Auto { delay } => {
+                self.is_ready() && now.saturating_duration_since(active_from) >= delay
+            }
             Failback::Manual => false,
         };
         let asks = match self.forced() {

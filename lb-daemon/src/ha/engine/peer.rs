@@ -114,6 +114,8 @@ impl Peer {
     /// This router was absent until now: nothing it did not hear meanwhile counts as silence.
     pub(super) fn restart_silence(&mut self, now: Instant) {
         self.silent_from = now;
+        // Nor is what it said before the absence still so.
+        self.active_from = None;
         for path in &mut self.paths {
             path.silent_from = now;
         }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{config::Failback, ha::heartbeat::Echo};
+use crate::{
+    config::Failback,
+    ha::heartbeat::{Echo, Position},
+};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -73,15 +76,63 @@ fn a_standby_router_asks_for_its_role_after_the_delay_and_not_before() {
 #[test]
 fn a_router_without_the_connections_does_not_ask_for_its_role() {
     let (mut engine, start) = started();
-    engine.set_in_sync(false);
+    engine.set_ready(false);
     for n in 0..80 {
         let now = start + MS * 100 * n;
         if n == 60 {
-            engine.set_in_sync(true);
+            engine.set_ready(true);
         }
         hear(&mut engine, Role::Active, u64::from(n) + 1, now);
         sleep_until(&mut engine, now);
         assert_eq!(engine.poll_transmit(now).unwrap().wants_role, n >= 60, "after {n} intervals");
+    }
+}
+
+#[test]
+fn a_router_that_lacks_what_the_peer_has_told_does_not_ask_for_its_role() {
+    let (mut engine, start) = started();
+    let at = |session, records| Some(Position { session, records });
+    // What the peer has told, and what has been applied here.
+    let steps = [
+        (at(5, 10), at(5, 9), false),
+        (at(5, 10), at(5, 10), true),
+        (at(5, 11), at(5, 10), false),
+        (at(0, 0), at(5, 99), false),
+        (at(6, 1), at(5, 99), false),
+        (None, at(5, 9), true),
+        (at(5, 10), None, true),
+    ];
+    for (n, (position, applied, asks)) in (1..).zip([(None, None, false); 40].into_iter().chain(steps)) {
+        let now = start + MS * 100 * n;
+        engine.set_positions(Positions { told: None, applied }, now);
+        let said = Heartbeat { position, ..says(Role::Active, n.into()) };
+        engine.handle_heartbeat(0, &said, now).unwrap();
+        sleep_until(&mut engine, now);
+        let own = engine.poll_transmit(now).unwrap();
+        assert_eq!(own.position, applied);
+        assert!(n <= 40 || own.wants_role == asks, "step {n}: {position:?}, {applied:?}");
+    }
+}
+
+#[test]
+fn a_failover_to_a_peer_that_lacks_connections_says_so() {
+    for (position, age, lacks) in [(9, 1000, true), (9, 900, false), (10, 1000, false)] {
+        let (mut engine, start) = started();
+        sleep_until(&mut engine, start + MS * 1000);
+        let told = Some(Position { session: 5, records: 10 });
+        let standby = Heartbeat {
+            position: Some(Position { session: 5, records: position }),
+            ..says(Role::Standby, 1)
+        };
+        let heard = start + MS * 1000;
+        engine.set_positions(Positions { told, applied: None }, heard);
+        engine.handle_heartbeat(0, &standby, heard).unwrap();
+        sleep_until(&mut engine, heard + MS * 500);
+        engine.handle_heartbeat(0, &Heartbeat { sequence: 2, ..standby }, heard + MS * 500).unwrap();
+        sleep_until(&mut engine, heard + MS * age);
+        let said = engine.failover(heard + MS * age).unwrap();
+        assert!(said.starts_with("handing the active role to beta"), "{said}");
+        assert_eq!(said.contains("which has not every connection yet"), lacks, "{position} after {age} ms");
     }
 }
 

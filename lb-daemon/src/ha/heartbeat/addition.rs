@@ -5,6 +5,8 @@ use bytes::{BufMut, BytesMut};
 
 /// Name of the group that the role is of.
 pub(super) const GROUP: u8 = 1;
+/// How far the sender is with the copy of connections.
+pub(super) const POSITION: u8 = 2;
 
 /// Adds `bytes` as number `kind`, unless there are none. At most 255 of them.
 pub(super) fn put(out: &mut BytesMut, kind: u8, bytes: &[u8]) {

@@ -12,7 +12,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::{
-    Echo, Heartbeat, Ignored, MAX_NAME, addition,
+    Echo, Heartbeat, Ignored, MAX_NAME, Position, addition,
     keyring::{Fingerprint, Keyring, TAG},
 };
 use crate::{
@@ -95,6 +95,9 @@ impl Codec {
         out.put_u8(u8::try_from(accepts.len()).unwrap_or(0));
         accepts.iter().for_each(|key| out.put_u32(key.0));
         addition::put(&mut out, addition::GROUP, cut(&heartbeat.group).as_bytes());
+        if let Some(position) = heartbeat.position {
+            addition::put(&mut out, addition::POSITION, &position.to_bytes());
+        }
         let tag = self.keys.sign(&out);
         out.put_slice(&tag);
         out.freeze()
@@ -115,6 +118,7 @@ impl Codec {
         if let Some(group) = addition::find(rest, addition::GROUP) {
             heartbeat.group = String::from_utf8_lossy(group).into_owned();
         }
+        heartbeat.position = addition::find(rest, addition::POSITION).and_then(Position::from_bytes);
         Ok((heartbeat, PeerKeys { signs, accepts }))
     }
 
@@ -172,6 +176,7 @@ fn read(body: &[u8]) -> Result<(Heartbeat, &[u8]), Ignored> {
         echo: (echo.incarnation != 0).then_some(echo),
         name: std::str::from_utf8(name).map_err(|_| Ignored::Truncated)?.to_owned(),
         group: String::new(),
+        position: None,
     };
     Ok((heartbeat, rest))
 }
@@ -283,8 +288,38 @@ mod tests {
         let start = plain.len() - TAG;
         assert_eq!((&wire[..start], &wire[start..wire.len() - TAG]), (&plain[..start], &b"\x01\x04west"[..]));
         assert_eq!(codec().decode(&wire), Ok(of_group.clone()));
-        let later = signed(&[&wire[..wire.len() - TAG], b"\x02\x01x"].concat());
+        let later = signed(&[&wire[..wire.len() - TAG], b"\x63\x01x"].concat());
         assert_eq!(codec().decode(&later), Ok(of_group));
+    }
+
+    #[test]
+    fn the_position_of_the_copy_is_an_addition_too() {
+        let position = Some(Position { session: 0x0a0b_0c0d_0e0f_1011, records: 12 });
+        let copies = Heartbeat { group: "west".to_owned(), position, ..active() };
+        let wire = codec().encode(&copies);
+        let added = b"\x01\x04west\x02\x10\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\0\0\0\0\0\0\0\x0c";
+        assert!(wire[..wire.len() - TAG].ends_with(added));
+        assert_eq!(codec().decode(&wire), Ok(copies));
+        // Too short to be one: the rest of the heartbeat counts.
+        let plain = bytes_of(ACTIVE);
+        let short = signed(&[&plain[..plain.len() - TAG], b"\x02\x01x"].concat());
+        assert_eq!(codec().decode(&short), Ok(active()));
+    }
+
+    #[test]
+    fn the_longest_heartbeat_fits() {
+        let keys = [*b"0123456789abcde0", *b"0123456789abcde1", *b"0123456789abcde2", *b"0123456789abcde3"];
+        let [signing, others @ ..] = keys.map(|key| Key(key.to_vec()));
+        let codec = Codec::new(&Keys { signing, others: others.into() });
+        let longest = Heartbeat {
+            name: "n".repeat(MAX_NAME),
+            group: "g".repeat(MAX_NAME),
+            position: Some(Position { session: u64::MAX, records: u64::MAX }),
+            ..active()
+        };
+        let wire = codec.encode(&longest);
+        assert!(wire.len() <= MAX_LEN, "{} bytes", wire.len());
+        assert_eq!(codec.decode(&wire), Ok(longest));
     }
 
     #[test]
@@ -364,8 +399,9 @@ mod tests {
         let echo = prop::option::of((1_u64.., any::<u64>()));
         let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
         let small = (0..4u8, flags, any::<u8>(), any::<u8>());
-        (small, numbers, echo, "[a-zä-ö]{0,32}", "[a-z]{0,64}").prop_map(
-            |(small, numbers, echo, name, group)| Heartbeat {
+        let position = prop::option::of(any::<(u64, u64)>());
+        (small, numbers, echo, "[a-zä-ö]{0,32}", "[a-z]{0,64}", position).prop_map(
+            |(small, numbers, echo, name, group, position)| Heartbeat {
                 role: Role::from_u8(small.0).unwrap(),
                 wants_role: small.1.0,
                 resumes: small.1.1,
@@ -380,6 +416,7 @@ mod tests {
                 echo: echo.map(|(incarnation, sequence)| Echo { incarnation, sequence }),
                 name,
                 group,
+                position: position.map(|(session, records)| Position { session, records }),
             },
         )
     }

@@ -14,10 +14,13 @@ use super::{
     link::{Link, Lost},
     status::{Phase, Side},
 };
-use crate::sync::{
-    receiver::Receiver,
-    secure::{self, initiate},
-    wire::{Batch, Message, Place},
+use crate::{
+    ha::heartbeat::Position,
+    sync::{
+        receiver::Receiver,
+        secure::{self, initiate},
+        wire::{Batch, Message, Place},
+    },
 };
 
 /// Time from one attempt to connect to the next.
@@ -27,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Follows as long as this router is standby for anything.
 pub(super) async fn run(router: &Router, roles: &mut Roles) {
-    router.shared.enter(Side::Following, Phase::Connecting(None));
+    router.shared.enter(Side::Following, Phase::Connecting { detail: None, applied: Position::NONE });
     tokio::select! {
         biased;
         () = roles.until(|roles| !roles.follows()) => {}
@@ -46,7 +49,8 @@ async fn connect_for_ever(router: &Router) {
         if lost != told {
             tracing::info!(remote = %path.remote, "connection sync: no stream from the active router: {lost}");
         }
-        router.shared.enter(Side::Following, Phase::Connecting(Some(lost.clone())));
+        let (detail, applied) = (Some(lost.clone()), receiver.applied());
+        router.shared.enter(Side::Following, Phase::Connecting { detail, applied });
         told = lost;
         sleep(RETRY).await;
     }
@@ -137,6 +141,6 @@ fn publish(router: &Router, receiver: &mut Receiver, complete: &mut bool) {
     if receiver.is_complete() && !std::mem::replace(complete, true) {
         tracing::info!("connection sync: this router has every connection of the active one");
     }
-    let (percent, complete) = (receiver.percent(), receiver.is_complete());
-    router.shared.enter(Side::Following, Phase::Receiving { percent, complete });
+    let (percent, complete, applied) = (receiver.percent(), receiver.is_complete(), receiver.applied());
+    router.shared.enter(Side::Following, Phase::Receiving { percent, complete, applied });
 }

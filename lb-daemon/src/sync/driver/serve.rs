@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     deadline,
+    ha::heartbeat::Position,
     sync::{
         sender::{Next, PACE, Sender},
         turns::{self, Turns},
@@ -39,6 +40,8 @@ struct Service {
     heard: Option<Instant>,
     /// When there is something to do.
     next: Option<Instant>,
+    /// When what the peer has heard is forgotten, without a stream.
+    forget: Option<Instant>,
 }
 
 /// Serves as long as this router is active for anything.
@@ -88,6 +91,7 @@ impl Service {
             self.link = Some(link);
             self.heard = Some(now());
             self.next = Some(now());
+            self.forget = None;
             self.turns = Turns::default();
             self.next_turns = Some(now());
         }
@@ -113,15 +117,15 @@ impl Service {
         self.sender = None;
         self.link = None;
         self.next = None;
+        self.forget = None;
     }
 
-    /// Looks for changes and tells of them, or, without a peer, forgets what it has heard.
+    /// Looks for changes and tells of them; without a peer, for a while, only what it would have to be told.
     async fn work(&mut self, router: &Router) {
         let silent = self.heard.map_or(SILENCE, |heard| now().saturating_duration_since(heard));
-        if self.link.is_none() {
-            self.next = None;
-            self.sender = None;
-        } else if silent >= SILENCE {
+        if self.link.is_none() && self.forget.is_none_or(|moment| moment <= now()) {
+            self.begin_anew();
+        } else if self.link.is_some() && silent >= SILENCE {
             self.lose(&Lost::Stuck);
         } else if let Err(lost) = self.tell_turns(router).and_then(|()| self.tell(router)) {
             self.lose(&lost);
@@ -145,15 +149,16 @@ impl Service {
     }
 
     fn tell(&mut self, router: &Router) -> Result<(), Lost> {
-        let (Some(sender), Some(link)) = (&mut self.sender, &self.link) else { return Ok(()) };
+        let Some(sender) = &mut self.sender else { return Ok(()) };
         let table = router.table.as_ref();
         let clock = table.clock().map_err(|error| Lost::Protocol(error.to_string()))?;
         let segments = router.segments.borrow().clone();
         self.next = Some(now());
         for _ in 0..STEPS {
             let next = sender.step(table, &clock, &segments, now());
-            while let Some(batch) = sender.poll_transmit(now()) {
-                link.send(Message::Batch(batch))?;
+            if let Some(link) = &self.link {
+                std::iter::from_fn(|| sender.poll_transmit(now()))
+                    .try_for_each(|batch| link.send(Message::Batch(batch)))?;
             }
             if let Next::At(moment) = next {
                 self.next = Some(moment.max(now() + PACE / 10));
@@ -166,17 +171,20 @@ impl Service {
     fn lose(&mut self, lost: &Lost) {
         if self.link.take().is_some() {
             tracing::warn!("connection sync: the stream to the peer is lost: {lost}");
+            self.forget = Some(now() + RESUME_WITHIN);
         }
-        self.next = Some(now() + RESUME_WITHIN);
+        self.sender.iter_mut().for_each(Sender::lose);
+        self.next = Some(now() + PACE);
     }
 
     fn publish(&mut self, router: &Router) {
         let progress = self.sender.as_mut().map(|sender| (sender.progress(), sender.take_sent()));
         let (progress, sent) = progress.unzip();
+        let told = self.sender.as_ref().map_or(Position::NONE, Sender::position);
         router.shared.lock().totals.sent += sent.unwrap_or(0);
         let phase = match progress.filter(|_| self.link.is_some()) {
-            Some(progress) => Phase::Sending(progress),
-            None => Phase::Alone,
+            Some(progress) => Phase::Sending(progress, told),
+            None => Phase::Alone(told),
         };
         router.shared.enter(Side::Serving, phase);
     }

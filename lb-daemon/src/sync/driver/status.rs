@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use crate::{
     api::types::SyncStatus,
+    ha::{engine::Positions, heartbeat::Position},
     sync::{receiver::Counts, secure, sender::Progress},
 };
 
@@ -14,18 +15,25 @@ pub(super) enum Phase {
     Off,
     /// The role is not decided yet.
     Waiting,
-    /// Active, and no peer is connected.
-    Alone,
-    /// Active, and a peer is connected.
-    Sending(Progress),
-    /// Standby without a stream, and why.
-    Connecting(Option<String>),
+    /// Active, and no peer is connected; what the next one would be told, if it is one that was here a moment ago.
+    Alone(Position),
+    /// Active, and a peer is connected; what it has been told.
+    Sending(Progress, Position),
+    /// Standby without a stream.
+    Connecting {
+        /// Why.
+        detail: Option<String>,
+        /// What it has of the last one.
+        applied: Position,
+    },
     /// Standby with a stream.
     Receiving {
         /// How much of the full transfer is done.
         percent: u8,
         /// Whether this router has had everything.
         complete: bool,
+        /// What it has.
+        applied: Position,
     },
 }
 
@@ -77,8 +85,8 @@ impl Phase {
     /// See [`Handle::in_sync`](super::Handle::in_sync).
     pub(super) const fn is_in_sync(&self) -> bool {
         match self {
-            Self::Off | Self::Alone | Self::Sending(_) => true,
-            Self::Waiting | Self::Connecting(_) => false,
+            Self::Off | Self::Alone(_) | Self::Sending(..) => true,
+            Self::Waiting | Self::Connecting { .. } => false,
             Self::Receiving { complete, .. } => *complete,
         }
     }
@@ -137,6 +145,22 @@ impl State {
         self.phase().is_in_sync()
     }
 
+    /// How far the copy is in both directions, for the heartbeats.
+    pub(super) const fn positions(&self) -> Positions {
+        if matches!(self.idle, Phase::Off) {
+            return Positions { told: None, applied: None };
+        }
+        let told = match self.serving {
+            Some(Phase::Alone(told) | Phase::Sending(_, told)) => told,
+            _ => Position::NONE,
+        };
+        let applied = match self.following {
+            Some(Phase::Connecting { applied, .. } | Phase::Receiving { applied, .. }) => applied,
+            _ => Position::NONE,
+        };
+        Positions { told: Some(told), applied: Some(applied) }
+    }
+
     /// What is going on, from the peer before to the peer.
     fn phase(&self) -> &Phase {
         self.following.as_ref().or(self.serving.as_ref()).unwrap_or(&self.idle)
@@ -184,15 +208,15 @@ fn of_phase(state: &State, phase: &Phase, now: Instant) -> SyncStatus {
         rejected: state.rejected.iter().map(|(cause, count)| (cause.name().to_owned(), *count)).collect(),
     };
     match phase {
-        Phase::Off | Phase::Waiting | Phase::Alone => {}
-        Phase::Sending(progress) => {
+        Phase::Off | Phase::Waiting | Phase::Alone(_) => {}
+        Phase::Sending(progress, _) => {
             status.in_sync = progress.is_in_sync(now);
             status.progress_percent = Some(progress.percent);
             let millis = progress.behind(now).map(|behind| behind.as_millis());
             status.behind_ms = millis.map(|millis| u64::try_from(millis).unwrap_or(u64::MAX));
             status.unacknowledged = progress.unacknowledged as u64;
         }
-        Phase::Connecting(detail) => status.detail.clone_from(detail),
+        Phase::Connecting { detail, .. } => status.detail.clone_from(detail),
         Phase::Receiving { percent, .. } => status.progress_percent = Some(*percent),
     }
     status
@@ -206,17 +230,17 @@ pub(super) fn warnings(state: &State, now: Instant) -> Vec<String> {
 
 fn warning(phase: &Phase, now: Instant) -> Option<String> {
     match phase {
-        Phase::Connecting(Some(detail)) => {
+        Phase::Connecting { detail: Some(detail), .. } => {
             Some(format!("connections are not copied from the active router: {detail}"))
         }
-        Phase::Sending(progress) if !progress.is_in_sync(now) => progress
+        Phase::Sending(progress, _) if !progress.is_in_sync(now) => progress
             .behind(now)
             .map(|behind| format!("the peer is behind with connections by {} ms", behind.as_millis())),
         Phase::Off
         | Phase::Waiting
-        | Phase::Alone
-        | Phase::Sending(_)
-        | Phase::Connecting(None)
+        | Phase::Alone(_)
+        | Phase::Sending(..)
+        | Phase::Connecting { detail: None, .. }
         | Phase::Receiving { .. } => None,
     }
 }
@@ -225,9 +249,9 @@ const fn name(phase: &Phase) -> &'static str {
     match phase {
         Phase::Off => "off",
         Phase::Waiting => "waiting",
-        Phase::Alone => "alone",
-        Phase::Sending(_) => "sending",
-        Phase::Connecting(_) => "connecting",
+        Phase::Alone(_) => "alone",
+        Phase::Sending(..) => "sending",
+        Phase::Connecting { .. } => "connecting",
         Phase::Receiving { .. } => "receiving",
     }
 }

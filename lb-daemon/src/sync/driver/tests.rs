@@ -18,6 +18,7 @@ use super::*;
 use crate::{
     config::{Failback, HeartbeatPath, Key, Keys, Peer},
     datapath::{Datapath as _, Op, memory::MemoryDatapath},
+    ha::heartbeat::Position,
     namespace::{in_namespace, ip, run},
     sync::tests::fixture::{Table, client, server},
     tables::ServiceTable,
@@ -38,11 +39,19 @@ fn a_router_without_a_peer_or_that_copies_nothing_is_in_sync() {
         let off = ConnectionSync { enabled: false, ..settings() };
         for peer in [None, Some(Peer { sync: off, ..peer(ALPHA, BETA, b"key") })] {
             let (_role, role) = watch::channel(state(Role::Standby));
+            let (reached, positions) = watch::channel(Positions::default());
             let handle = bind(peer.as_ref())
                 .unwrap()
-                .start(Arc::new(Table::new(4)), schedules(0), role, watch::channel(Segments::default()).1)
+                .start(
+                    Arc::new(Table::new(4)),
+                    schedules(0),
+                    role,
+                    watch::channel(Segments::default()).1,
+                    reached,
+                )
                 .unwrap();
             assert!(*handle.in_sync.borrow());
+            assert_eq!(*positions.borrow(), Positions { told: None, applied: None });
             assert_eq!((handle.status().state, handle.warnings()), ("off".to_owned(), vec![]));
         }
     });
@@ -61,6 +70,7 @@ fn the_standby_gets_every_connection_and_keeps_them_when_it_takes_over() {
         becomes("beta is in sync", || *second.handle.in_sync.borrow()).await;
         becomes("alpha knows", || first.handle.status().in_sync).await;
         assert_eq!(second.handle.status().state, "receiving");
+        becomes("both say so", || second.applied().has(&first.told())).await;
         assert_eq!((first.handle.warnings(), second.handle.warnings()), (vec![], vec![]));
 
         alpha.change(client(3), FinWait);
@@ -112,6 +122,7 @@ fn a_stream_that_breaks_is_resumed() {
         })
         .await;
         assert!(!*second.handle.in_sync.borrow());
+        becomes("what beta lacks is told", || second.applied().lacks(&first.told()) == Some(1)).await;
         ip("link set lo up");
         becomes("beta is in sync again", || *second.handle.in_sync.borrow()).await;
         becomes("the new connection is told", || beta.flows() == alpha.flows()).await;
@@ -199,7 +210,18 @@ fn a_router_that_is_not_active_tells_nothing() {
 /// A running copy, and its role.
 struct Running {
     handle: Handle,
+    positions: watch::Receiver<Positions>,
     role: watch::Sender<Vec<RoleState>>,
+}
+
+impl Running {
+    fn told(&self) -> Position {
+        self.positions.borrow().told.expect("connections are copied")
+    }
+
+    fn applied(&self) -> Position {
+        self.positions.borrow().applied.expect("connections are copied")
+    }
 }
 
 fn start(table: &Arc<Table>, local: [u8; 4], remote: [u8; 4], role: Role) -> Running {
@@ -214,8 +236,9 @@ fn start_on(table: &Arc<Table>, schedules: Arc<dyn Schedules>, peer: Peer, role:
     let (told, role) = watch::channel(state(role));
     let table = Arc::clone(table) as Arc<dyn FlowTable>;
     let segments = watch::channel(Segments::default()).1;
-    let handle = bind(Some(&peer)).unwrap().start(table, schedules, role, segments).unwrap();
-    Running { handle, role: told }
+    let (reached, positions) = watch::channel(Positions::default());
+    let handle = bind(Some(&peer)).unwrap().start(table, schedules, role, segments, reached).unwrap();
+    Running { handle, positions, role: told }
 }
 
 /// Services by each scheduler, at this position.

@@ -84,6 +84,7 @@ impl Pair {
 
     /// What is on its way is lost.
     pub(super) fn lose_stream(&mut self) {
+        self.sender.lose();
         self.connected = false;
         self.batches.clear();
         self.acks.clear();
@@ -120,9 +121,7 @@ impl Pair {
             self.lose_stream();
         }
         let segments = Segments::default();
-        while self.connected
-            && self.sender.step(&self.active, &self.active.clock, &segments, self.now) == Next::Now
-        {}
+        while self.sender.step(&self.active, &self.active.clock, &segments, self.now) == Next::Now {}
         if self.connected {
             self.batches.extend(std::iter::from_fn(|| self.sender.poll_transmit(self.now)));
         }

@@ -75,7 +75,13 @@ fn begin(name: &str, peer: Peer, groups: [(&str, u8); 2]) -> Handle {
     };
     bind(Some(peer))
         .unwrap()
-        .start(name.to_owned(), 7, groups.map(group).into(), MemoryDatapath::default().lease())
+        .start(
+            name.to_owned(),
+            7,
+            groups.map(group).into(),
+            MemoryDatapath::default().lease(),
+            watch::channel(Positions::default()).1,
+        )
         .unwrap()
 }
 

@@ -84,8 +84,9 @@ fn begin(table: &Arc<Table>, local: [u8; 4], remote: [u8; 4], roles: [Role; 2]) 
     let (segments, known) = watch::channel(segments(roles));
     let peer = peer(local, remote, b"0123456789abcdef");
     let table = Arc::clone(table) as Arc<dyn FlowTable>;
-    let handle = bind(Some(&peer)).unwrap().start(table, schedules(0), told, known).unwrap();
-    Both { copy: Running { handle, role }, segments }
+    let (reached, positions) = watch::channel(Positions::default());
+    let handle = bind(Some(&peer)).unwrap().start(table, schedules(0), told, known, reached).unwrap();
+    Both { copy: Running { handle, positions, role }, segments }
 }
 
 fn states(roles: [Role; 2]) -> Vec<RoleState> {
