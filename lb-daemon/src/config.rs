@@ -25,7 +25,7 @@ mod tests;
 pub use announce::{Announce, AnnounceForm};
 pub use command::{Command, Notify};
 pub use errors::{Error, Errors};
-pub use group::Group;
+pub use group::{Group, Preference};
 pub use host_address::HostAddress;
 pub use key::{Key, Keys};
 pub use load::{Host, load, parse};

@@ -21,7 +21,7 @@ use crate::{
     address::{Addresses, Wanted},
     announce,
     api::server,
-    config::{self, Config, Host},
+    config::{self, Config, Host, Preference},
     conflict,
     datapath::{
         Datapath as _,
@@ -138,9 +138,9 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
 /// The groups as they begin over a data plane that is `installed`.
 fn groups(config: &Config, installed: &Tables) -> Vec<ha::driver::Group> {
     let mut held = maintenance::remembered(&config.daemon.socket);
-    let priorities = config.priorities();
+    let preferences = config.preferences();
     let group = |(number, name): (usize, String)| ha::driver::Group {
-        priority: priorities.get(&name).copied().unwrap_or(1),
+        preference: preferences.get(&name).copied().unwrap_or(Preference::ALONE),
         resume: roles::is_open(number, config, installed),
         maintenance: held.remove(&name),
         name,

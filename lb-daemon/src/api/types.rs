@@ -76,6 +76,9 @@ pub struct PeerStatus {
     /// Every witness.
     #[serde(default)]
     pub witnesses: Vec<WitnessStatus>,
+    /// Whether this router takes its role back; absent where each group has its own, and for a single router.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failback: Option<FailbackStatus>,
     /// How far the standby of the two routers is behind with connections, by their heartbeats: of several groups, the one that is
     /// furthest. Absent where that cannot be told: both have the same role, or the peer is too old to say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,9 +116,24 @@ pub struct GroupStatus {
     /// What its operator holds it in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer_forced: Option<String>,
+    /// Whether this router takes its role back; absent for a single router.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failback: Option<FailbackStatus>,
     /// As that of [`PeerStatus`], for this group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind: Option<BehindStatus>,
+}
+
+/// Whether a router of the higher priority takes its role back when it returns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailbackStatus {
+    /// `"auto"` or `"manual"`.
+    pub mode: String,
+    /// With `"auto"`: milliseconds for which it hears its peer active first.
+    pub delay_ms: Option<u64>,
+    /// Whether it could be active as well as its peer is: it has what the peer has told of connections, and none of its real servers
+    /// is on its way back. With `"auto"` it waits for that too.
+    pub ready: bool,
 }
 
 /// How far a standby router is behind with the connections of the active one, as the heartbeats say: without the stream.

@@ -3,6 +3,10 @@
 mod services;
 mod sync;
 
+use std::time::Duration;
+
+use humantime::format_duration;
+
 use super::{
     outcome::{CliError, Format},
     text::{clean, span},
@@ -10,8 +14,8 @@ use super::{
 use crate::api::{
     client::Client,
     types::{
-        AddressStatus, BehindStatus, ConflictStatus, GroupStatus, InterfaceStatus, LeaseStatus, Maintenance,
-        PathStatus, PeerStatus, Status, TrackStatus, Transition, WitnessStatus,
+        AddressStatus, BehindStatus, ConflictStatus, FailbackStatus, GroupStatus, InterfaceStatus,
+        LeaseStatus, Maintenance, PathStatus, PeerStatus, Status, TrackStatus, Transition, WitnessStatus,
     },
 };
 
@@ -41,7 +45,7 @@ pub fn render(status: &Status) -> String {
     facts(&mut out, "Maintenance", status.maintenance.iter().map(maintenance));
     match &status.peer {
         None => facts(&mut out, "Peer", ["none: this router stands alone".to_owned()]),
-        Some(peer) => render_peer(&mut out, peer),
+        Some(peer) => render_peer(&mut out, peer, role),
     }
     facts(&mut out, "Tracks", status.tracks.iter().map(track));
     facts(&mut out, "Sync", status.sync.iter().flat_map(sync::lines));
@@ -69,10 +73,11 @@ fn facts(out: &mut String, label: &str, facts: impl IntoIterator<Item = String>)
     }
 }
 
-fn render_peer(out: &mut String, peer: &PeerStatus) {
+fn render_peer(out: &mut String, peer: &PeerStatus, role: &str) {
     facts(out, "Peer", [peer_now(peer)]);
     facts(out, "  paths", peer.paths.iter().map(path));
     facts(out, "  witness", peer.witnesses.iter().map(witness));
+    facts(out, "  failback", peer.failback.iter().map(|one| failback(one, role)));
     facts(out, "  copy", peer.behind.iter().map(behind));
     facts(out, "  lease", lease(&peer.lease));
     let ignored: Vec<_> = peer.ignored.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
@@ -99,10 +104,11 @@ fn group(group: &GroupStatus, has_peer: bool) -> String {
     let held = group.peer_forced.as_ref().map(|role| format!(", held {}", role.to_uppercase()));
     let peer =
         format!("; peer {}{}", group.peer_role.as_deref().unwrap_or("NOT HEARD"), held.unwrap_or_default());
+    let returns = group.failback.as_ref().map(|one| format!("; failback {}", failback(one, role)));
     let lacks = group.behind.as_ref().filter(|one| one.far).map(|one| format!("; {}", behind(one)));
     let now =
         format!("{name} {role} for {}: {reason}{}", span(*since_secs), if has_peer { &peer } else { "" });
-    now + &lacks.unwrap_or_default()
+    [now, returns.unwrap_or_default(), lacks.unwrap_or_default()].concat()
 }
 
 /// The role that an address moves with.
@@ -130,6 +136,14 @@ fn heard(alive: bool, silent_ms: Option<u64>) -> String {
         (false, Some(ms)) => format!("SILENT for {}", span(ms / 1000)),
         (false, None) => "NEVER HEARD".to_owned(),
     }
+}
+
+/// Whether a router in this role takes it back.
+fn failback(failback: &FailbackStatus, role: &str) -> String {
+    let waits = failback.mode == "auto" && role == "standby" && !failback.ready;
+    let waits = if waits { ", WAITS for connections or real servers" } else { "" };
+    let delay = failback.delay_ms.map(|ms| format!(" after {}", format_duration(Duration::from_millis(ms))));
+    format!("{}{}{waits}", failback.mode, delay.unwrap_or_default())
 }
 
 /// How far the standby of the two routers is behind, whichever that is.
@@ -248,6 +262,18 @@ mod tests {
         assert!(shown("expired", None).is_some_and(|text| text.starts_with("EXPIRED")));
         assert_eq!(shown("none", None).as_deref(), Some("none"));
         assert_eq!(shown("", None), None);
+    }
+
+    #[test]
+    fn a_failback_says_what_it_waits_for() {
+        let shown = |mode: &str, delay_ms, ready, role| {
+            failback(&FailbackStatus { mode: mode.to_owned(), delay_ms, ready }, role)
+        };
+        assert_eq!(shown("manual", None, false, "standby"), "manual");
+        assert_eq!(shown("auto", Some(2500), true, "standby"), "auto after 2s 500ms");
+        assert_eq!(shown("auto", Some(0), false, "active"), "auto after 0s");
+        let waits = "auto after 5s, WAITS for connections or real servers";
+        assert_eq!(shown("auto", Some(5000), false, "standby"), waits);
     }
 
     #[test]

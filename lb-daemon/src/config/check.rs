@@ -3,6 +3,7 @@
 
 mod announce;
 mod command;
+mod failback;
 mod group;
 mod health;
 mod notify;
@@ -31,7 +32,7 @@ pub(super) fn check(
     let peer = match &file.peer {
         Field::Absent => Some(None),
         Field::Bad => None,
-        Field::Set(peer) => peer::peer(peer, read_key, report).map(Some),
+        Field::Set(peer) => peer::peer(peer, file, read_key, report).map(Some),
     };
     let tracks = track::tracks(file, host, report);
     let notify = notify::notify(file, report);

@@ -8,7 +8,7 @@ use std::{
 
 use lb_common::ServiceKey;
 
-use super::{Config, Vip};
+use super::{Config, Failback, Vip};
 
 /// A `[[group]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,10 +17,26 @@ pub struct Group {
     pub name: String,
     /// Election priority of this router for it; that of the peer section where absent.
     pub priority: Option<u8>,
+    /// Whether this router takes its role back when it returns; as the peer section says where absent.
+    pub failback: Option<Failback>,
     /// Virtual addresses.
     pub vips: BTreeSet<Ipv4Addr>,
     /// The floating gateway of its NAT real servers, held by the router that is active for it.
     pub nat_router: Option<Vip>,
+}
+
+/// How much this router wants to be active for a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preference {
+    /// Election priority.
+    pub priority: u8,
+    /// Whether it takes its role back when it returns.
+    pub failback: Failback,
+}
+
+impl Preference {
+    /// That of a router without a peer: nobody asks for it.
+    pub const ALONE: Self = Self { priority: 1, failback: Failback::Manual };
 }
 
 impl Config {
@@ -30,11 +46,18 @@ impl Config {
         if names.is_empty() { vec![String::new()] } else { names }
     }
 
-    /// This router's priorities for the groups, in their order.
-    pub fn priorities(&self) -> BTreeMap<String, u8> {
-        let common = self.peer.as_ref().map_or(1, |peer| peer.priority);
-        let own = |name: &String| self.groups.iter().find(|group| group.name == *name)?.priority;
-        self.group_names().into_iter().map(|name| (name.clone(), own(&name).unwrap_or(common))).collect()
+    /// This router's preferences for the groups, in their order.
+    pub fn preferences(&self) -> BTreeMap<String, Preference> {
+        let common = self.peer.as_ref().map_or(Preference::ALONE, |peer| Preference {
+            priority: peer.priority,
+            failback: peer.failback,
+        });
+        let own = |group: &Group| Preference {
+            priority: group.priority.unwrap_or(common.priority),
+            failback: group.failback.unwrap_or(common.failback),
+        };
+        let of = |name: &String| self.groups.iter().find(|group| group.name == *name).map_or(common, own);
+        self.group_names().into_iter().map(|name| (name.clone(), of(&name))).collect()
     }
 
     /// The number of the group that a floating address belongs to.

@@ -53,6 +53,8 @@ table! {
     Group {
         required name: Name,
         optional priority: Whole<u8, 1, 255>,
+        optional failback: FailbackWord,
+        optional failback_delay: Span<0, 3_600_000>,
         optional nat_router: NatRouter,
     }
 }

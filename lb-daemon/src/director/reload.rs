@@ -30,7 +30,7 @@ impl Director {
             }
         };
         // Checked with the file: nothing in it needs a restart.
-        let _ = self.parts.pair.update(new.peer.clone(), &new.priorities(), new.hash());
+        let _ = self.parts.pair.update(new.peer.clone(), &new.preferences(), new.hash());
         if let Some(peer) = &new.peer {
             self.parts.sync.set_keys(&peer.keys);
         }

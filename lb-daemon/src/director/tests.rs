@@ -23,7 +23,7 @@ use crate::{
     address::Addresses,
     announce,
     api::{server::Backend as _, types::Status},
-    config::{Check, Probe, Real, Service, Vip},
+    config::{Check, Preference, Probe, Real, Service, Vip},
     connections,
     datapath::{FlowTable as _, memory::MemoryDatapath},
     director::command::DirectorHandle,
@@ -71,7 +71,12 @@ impl Idle {
         let (wanted, targets) = watch::channel(targets(&config));
         let (topology, seen) = watch::channel(network(&config));
         let (handle, commands) = DirectorHandle::channel();
-        let group = ha::driver::Group { name: String::new(), priority: 1, resume: false, maintenance: None };
+        let group = ha::driver::Group {
+            name: String::new(),
+            preference: Preference::ALONE,
+            resume: false,
+            maintenance: None,
+        };
         let (reached, positions) = watch::channel(ha::engine::Positions::default());
         let alone = ha::driver::bind(None).unwrap();
         let pair = alone.start("lvs1".to_owned(), 0, vec![group], datapath.lease(), positions).unwrap();

@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     api::types::{GroupStatus, PeerStatus},
-    config::{self, HostAddress},
+    config::{self, HostAddress, Preference},
     datapath::Lease,
 };
 
@@ -145,8 +145,8 @@ impl Shared {
 pub struct Group {
     /// Its name; empty where there is but one.
     pub name: String,
-    /// This router's priority for it.
-    pub priority: u8,
+    /// How much this router wants to be active for it.
+    pub preference: Preference,
     /// The data plane was found active.
     pub resume: bool,
     /// What the operator holds this router in, as was remembered.
@@ -195,10 +195,10 @@ impl Bound {
     ) -> Result<Handle, Error> {
         let Self { peer, mut sockets } = self;
         let mut engines = Vec::new();
-        for Group { name: group, priority, resume, maintenance } in groups {
+        for Group { name: group, preference, resume, maintenance } in groups {
             let settings = match &peer {
                 Some(peer) => {
-                    Settings::new(name.clone(), peer, (group, priority), config_hash, incarnation()?)
+                    Settings::new(name.clone(), peer, (group, preference), config_hash, incarnation()?)
                 }
                 None => Settings::alone(name.clone(), group),
             };
@@ -272,7 +272,7 @@ impl Handle {
         keys::judge(&self.shared.lock(), &peer.keys).map_err(str::to_owned)
     }
 
-    /// Puts a new configuration in force, with these priorities by group; the groups stay.
+    /// Puts a new configuration in force, with these preferences by group; the groups stay.
     ///
     /// # Errors
     ///
@@ -280,14 +280,15 @@ impl Handle {
     pub fn update(
         &self,
         peer: Option<config::Peer>,
-        priorities: &BTreeMap<String, u8>,
+        preferences: &BTreeMap<String, Preference>,
         config_hash: u64,
     ) -> Result<(), NeedsRestart> {
         if let (Some(peer), Some(_)) = (&peer, &self.fixed) {
             let mut core = self.shared.lock();
             for engine in &mut core.engines {
                 let old = engine.settings();
-                let group = (old.group.clone(), priorities.get(&old.group).copied().unwrap_or(old.priority));
+                let own = Preference { priority: old.priority, failback: old.failback };
+                let group = (old.group.clone(), preferences.get(&old.group).copied().unwrap_or(own));
                 let settings = Settings::new(old.name.clone(), peer, group, config_hash, old.incarnation);
                 engine.reconfigure(settings, now());
             }

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use lb_common::ConnState;
 use lb_daemon::api::types::{
-    AddressStatus, BehindStatus, ConflictStatus, Connection, Forced, GroupStatus, InterfaceStatus,
-    LeaseStatus, Maintenance, PathStatus, PeerStatus, Protocol, Rates, RealStatus, ReasonCount,
-    ServiceStatus, Stats, Status, SyncStatus, Totals, TrackStatus, Transition, WitnessStatus,
+    AddressStatus, BehindStatus, ConflictStatus, Connection, FailbackStatus, Forced, GroupStatus,
+    InterfaceStatus, LeaseStatus, Maintenance, PathStatus, PeerStatus, Protocol, Rates, RealStatus,
+    ReasonCount, ServiceStatus, Stats, Status, SyncStatus, Totals, TrackStatus, Transition, WitnessStatus,
 };
 
 /// An active router with a peer, two services and all that can be wrong.
@@ -65,6 +65,7 @@ pub(crate) fn groups() -> Status {
         peer_role: Some(if role == "active" { "standby" } else { "active" }.to_owned()),
         peer_priority: Some(50),
         peer_forced: None,
+        failback: Some(failback("manual", None, true)),
         behind: None,
     };
     let mut status = pair();
@@ -73,6 +74,7 @@ pub(crate) fn groups() -> Status {
         group("east", "active", "peer silent for 1s", 7500),
         GroupStatus {
             peer_forced: Some("active".to_owned()),
+            failback: Some(failback("auto", Some(5000), false)),
             behind: Some(BehindStatus { records: None, bytes: None, age_ms: 2500, far: true }),
             ..group("west", "standby", "peer has taken over", 60)
         },
@@ -85,6 +87,7 @@ pub(crate) fn groups() -> Status {
         .iter_mut()
         .flat_map(|peer| &mut peer.transitions)
         .for_each(|one| one.group = Some("east".to_owned()));
+    status.peer.iter_mut().for_each(|peer| peer.failback = None);
     status.maintenance = None;
     let sending = status.sync.clone();
     status.sync = Some(SyncStatus {
@@ -130,6 +133,7 @@ fn peer() -> PeerStatus {
         priority: Some(100),
         paths: vec![path("10.1.0.1", "10.1.0.2", Some(12)), path("fe80::1%eth1", "fe80::2%eth1", None)],
         witnesses: vec![witness("10.1.0.254", Some(40)), witness("10.0.1.9", Some(70_000))],
+        failback: Some(failback("auto", Some(5000), true)),
         behind: Some(BehindStatus { records: Some(3), bytes: Some(90), age_ms: 57, far: false }),
         lease: LeaseStatus { state: "running".to_owned(), left_ms: Some(812) },
         ignored: BTreeMap::from([("replayed".to_owned(), 1), ("wrong_key".to_owned(), 3)]),
@@ -138,6 +142,10 @@ fn peer() -> PeerStatus {
             transition(90_000, "starting", "standby", "lb2 is active"),
         ],
     }
+}
+
+fn failback(mode: &str, delay_ms: Option<u64>, ready: bool) -> FailbackStatus {
+    FailbackStatus { mode: mode.to_owned(), delay_ms, ready }
 }
 
 fn web() -> ServiceStatus {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use lb_common::{LEASES, Method};
 
-use super::{all, router::moving_address, unique::Unique};
+use super::{all, failback, router::moving_address, unique::Unique};
 use crate::config::{
     Group,
     decode::{At, Field, List},
@@ -66,11 +66,13 @@ fn group(table: &raw::Group, file: &raw::File, report: &mut Report) -> Option<Gr
             Some(moving_address("group.nat_router", address, interface, file.router.get()?, report)?)
         }
     };
+    let failback = failback::of_group(table, file, report);
     let name = table.name.get()?.0.clone();
     let is_here = |vip: &&At<raw::Vip>| vip.value.group.get().is_some_and(|group| group.0 == name);
     let vips = file.vip.items().iter().filter(is_here);
     Some(Group {
         priority: table.priority.optional()?.map(|priority| priority.0),
+        failback: failback?,
         vips: vips.filter_map(|vip| vip.value.address.get()).map(|net| net.addr()).collect(),
         name,
         nat_router,

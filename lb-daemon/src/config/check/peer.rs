@@ -4,18 +4,17 @@ use std::{io, path::Path, time::Duration};
 
 use humantime::format_duration;
 
-use super::{all, unique::Unique};
+use super::{all, failback, unique::Unique};
 use crate::config::{
-    ConnectionSync, Failback, HeartbeatPath, HostAddress, Keys, Peer,
+    ConnectionSync, HeartbeatPath, HostAddress, Keys, Peer,
     decode::{At, Field},
     errors::Report,
     raw,
-    values::{FailbackWord, Span, Switch, Whole},
+    values::{Span, Switch, Whole},
 };
 
 const PRIORITY: u8 = 100;
 const INTERVAL: Duration = Duration::from_millis(200);
-const FAILBACK_DELAY: Duration = Duration::from_secs(5);
 /// The port on which pulse of the Red Hat Load Balancer Add-On sends its heartbeats.
 const PORT: u16 = 539;
 
@@ -26,12 +25,13 @@ const LOST_INTERVALS: u32 = 3;
 /// `[peer]`
 pub(super) fn peer(
     peer: &At<raw::Peer>,
+    file: &raw::File,
     read_key: &dyn Fn(&Path) -> io::Result<String>,
     report: &mut Report,
 ) -> Option<Peer> {
     let table = &peer.value;
     let times = times(table, report);
-    let failback = failback(table, report);
+    let failback = failback::of_peer(table, file, report);
     let keys = keys(peer, read_key, report);
     let paths = paths(table, report);
     let witnesses = witnesses(table, report);
@@ -86,22 +86,6 @@ fn times(table: &raw::Peer, report: &mut Report) -> Option<(Duration, Duration)>
         return None;
     }
     Some((interval, dead_after))
-}
-
-/// `failback` and `failback_delay`.
-fn failback(table: &raw::Peer, report: &mut Report) -> Option<Failback> {
-    let word = table.failback.or(FailbackWord::Manual)?;
-    let delay = table.failback_delay.optional()?.map_or(FAILBACK_DELAY, |delay| delay.0);
-    match word {
-        FailbackWord::Auto => Some(Failback::Auto { delay }),
-        FailbackWord::Manual => {
-            if let Some(At { line, .. }) = table.failback_delay.at() {
-                report.wrong(line, "peer.failback_delay has no effect", "it only with failback = \"auto\"");
-                return None;
-            }
-            Some(Failback::Manual)
-        }
-    }
 }
 
 /// `key`, or what `key_file` holds. Neither ever shows in a message.

@@ -7,7 +7,7 @@ use lb_common::{IPPROTO_TCP, IPPROTO_UDP, Method, Scheduler, ServiceKey};
 use super::{GROUPS, PAIR, SINGLE, read};
 use crate::config::{
     Announce, AnnounceForm, BpfLog, Check, Command, ConnectionSync, Daemon, Expect, Failback, HeartbeatPath,
-    Host, Limits, Notify, Probe, TrackProbe, Vip, load::host_name, parse,
+    Host, Limits, Notify, Preference, Probe, TrackProbe, Vip, load::host_name, parse,
 };
 
 #[test]
@@ -55,7 +55,9 @@ fn a_pair_says_everything() {
 fn each_group_has_its_addresses_and_priority() {
     let config = read(GROUPS).unwrap();
     assert_eq!(config.group_names(), ["mail", "shop"], "in the order of their names");
-    assert_eq!(config.priorities(), [("mail".to_owned(), 100), ("shop".to_owned(), 150)].into());
+    let auto = |priority| Preference { priority, failback: Failback::Auto { delay: Duration::from_secs(5) } };
+    let manual = Preference { priority: 100, failback: Failback::Manual };
+    assert_eq!(config.preferences(), [("mail".to_owned(), manual), ("shop".to_owned(), auto(150))].into());
     let floating =
         |group| config.floating_of(group).iter().map(|vip| vip.address.to_string()).collect::<Vec<_>>();
     assert_eq!(
@@ -67,13 +69,32 @@ fn each_group_has_its_addresses_and_priority() {
     // The priority of the pair is that of a group without one; without groups there is one that has no name.
     let config =
         read(&GROUPS.replace("priority = 150", "").replace("[peer]", "[peer]\npriority = 7")).unwrap();
-    assert_eq!(config.priorities()["shop"], 7);
+    assert_eq!(config.preferences()["shop"].priority, 7);
     let config = read(PAIR).unwrap();
     assert_eq!(
-        (config.group_names(), config.priorities()),
-        (vec![String::new()], [(String::new(), 150)].into())
+        (config.group_names(), config.preferences()),
+        (vec![String::new()], [(String::new(), auto(150))].into())
     );
     assert_eq!(config.floating_of(0).len(), config.floating().len());
+}
+
+#[test]
+fn a_group_takes_its_role_back_as_the_pair_does_unless_it_says_otherwise() {
+    let auto = |secs| Failback::Auto { delay: Duration::from_secs(secs) };
+    for (peer, group, expected) in [
+        ("", "", Failback::Manual),
+        ("", "failback = \"auto\"", auto(5)),
+        ("failback_delay = \"9s\"", "failback = \"auto\"", auto(9)),
+        ("failback = \"auto\"\nfailback_delay = \"9s\"", "", auto(9)),
+        ("failback = \"auto\"\nfailback_delay = \"9s\"", "failback_delay = \"1s\"", auto(1)),
+        ("failback = \"auto\"", "failback = \"auto\"\nfailback_delay = \"0s\"", auto(0)),
+        ("failback = \"auto\"\nfailback_delay = \"9s\"", "failback = \"manual\"", Failback::Manual),
+    ] {
+        let text = GROUPS.replace("failback = \"auto\"", peer).replace("failback = \"manual\"", "");
+        let text = text.replace("priority = 100", &format!("priority = 100\n{group}\n# "));
+        let config = read(&text).unwrap();
+        assert_eq!(config.preferences()["mail"].failback, expected, "{peer}, and in the group {group}");
+    }
 }
 
 #[test]

@@ -87,14 +87,20 @@ async fn a_group_opens_and_closes_its_services_alone() {
 const MAIL: ServiceKey = ServiceKey::new(IPPROTO_TCP, [192, 0, 2, 20], 25);
 
 /// Two services, each in a group of its own.
-fn grouped() -> Config {
+pub(super) fn grouped() -> Config {
     let mut config = unchecked();
     let mail = Service { name: "mail".to_owned(), key: MAIL, ..config.services[0].clone() };
     config.services.push(mail);
     for (name, vip) in [("web", WEB.address), ("xmail", MAIL.address)] {
         let vip = Ipv4Addr::from(vip);
         config.vips.push(Vip { address: vip.into(), interface: "nowhere".to_owned() });
-        let group = Group { name: name.to_owned(), priority: None, vips: [vip].into(), nat_router: None };
+        let group = Group {
+            name: name.to_owned(),
+            priority: None,
+            failback: None,
+            vips: [vip].into(),
+            nat_router: None,
+        };
         config.groups.push(group);
     }
     config

@@ -4,8 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::{Core, keys};
 use crate::{
-    api::types::{BehindStatus, GroupStatus, LeaseStatus, PathStatus, PeerStatus, Transition, WitnessStatus},
-    config::{HeartbeatPath, HostAddress},
+    api::types::{
+        BehindStatus, FailbackStatus, GroupStatus, LeaseStatus, PathStatus, PeerStatus, Transition,
+        WitnessStatus,
+    },
+    config::{Failback, HeartbeatPath, HostAddress},
     ha::{
         Role,
         engine::{self, Behind, Engine, Forced},
@@ -40,6 +43,7 @@ pub(super) fn of(
         priority: first.map(|heartbeat| heartbeat.priority),
         paths: paths.iter().zip(0..).map(|(config, number)| path(config, seen(core, number), now)).collect(),
         witnesses: witnesses.iter().map(|one| witness(core, one, now)).collect(),
+        failback: alone(core).and_then(failback),
         behind: furthest(core, now).map(behind),
         lease: lease(core, now),
         ignored: core.ignored.iter().map(|(cause, count)| (cause.name().to_owned(), *count)).collect(),
@@ -65,8 +69,28 @@ fn group(engine: &Engine, now: Instant) -> GroupStatus {
         peer_role: said.map(|said| said.role.name().to_owned()),
         peer_priority: said.map(|said| said.priority),
         peer_forced: said.and_then(|said| said.forced).map(|role| role.name().to_owned()),
+        failback: failback(engine),
         behind: engine.behind(now).map(behind),
     }
+}
+
+/// The engine of a router without groups.
+fn alone(core: &Core) -> Option<&Engine> {
+    core.engines.first().filter(|engine| engine.settings().group.is_empty())
+}
+
+/// Whether a router takes its role back; `None` without a peer.
+fn failback(engine: &Engine) -> Option<FailbackStatus> {
+    let delay = match engine.settings().failback {
+        Failback::Auto { delay } => Some(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
+        Failback::Manual => None,
+    };
+    let mode = if delay.is_some() { "auto" } else { "manual" };
+    (engine.settings().paths > 0).then(|| FailbackStatus {
+        mode: mode.to_owned(),
+        delay_ms: delay,
+        ready: engine.is_ready(),
+    })
 }
 
 /// How far the standby is behind in the group where it is furthest.

@@ -393,8 +393,10 @@ fn start_over(
     config_hash: u64,
     resume: bool,
 ) -> Result<Handle, Error> {
-    let priority = peer.as_ref().map_or(1, |peer| peer.priority);
-    let group = Group { name: String::new(), priority, resume, maintenance: None };
+    let preference = peer
+        .as_ref()
+        .map_or(Preference::ALONE, |peer| Preference { priority: peer.priority, failback: peer.failback });
+    let group = Group { name: String::new(), preference, resume, maintenance: None };
     let (_, positions) = watch::channel(Positions::default());
     bind(peer)?.start(name, config_hash, vec![group], Arc::new(datapath), positions)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{self, Failback};
+use crate::config::{self, Failback, Preference};
 
 /// Settings of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +30,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings for the configured `peer`, of the group that has this name and, on this router, this priority.
+    /// Settings for the configured `peer`, of the group that has this name and, on this router, this preference.
     #[must_use]
     pub fn new(
         name: String,
         peer: &config::Peer,
-        (group, priority): (String, u8),
+        (group, preference): (String, Preference),
         config_hash: u64,
         incarnation: u64,
     ) -> Self {
@@ -45,10 +45,10 @@ impl Settings {
             incarnation,
             config_hash,
             paths: peer.paths.len(),
-            priority,
+            priority: preference.priority,
             interval: peer.interval,
             dead_after: peer.dead_after,
-            failback: peer.failback,
+            failback: preference.failback,
             witness: !peer.witnesses.is_empty(),
         }
     }
@@ -62,10 +62,10 @@ impl Settings {
             incarnation: 1,
             config_hash: 0,
             paths: 0,
-            priority: 1,
+            priority: Preference::ALONE.priority,
             interval: Duration::from_secs(1),
             dead_after: Duration::from_secs(3),
-            failback: Failback::Manual,
+            failback: Preference::ALONE.failback,
             witness: false,
         }
     }

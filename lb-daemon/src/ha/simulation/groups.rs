@@ -8,21 +8,34 @@ struct Groups([World; 2]);
 
 impl Groups {
     fn new(setup: &Setup, random: &mut Random) -> Self {
-        let world = |priorities, seed| World::new(Setup { priorities, ..setup.clone() }, Random::new(seed));
-        let [first, second] = [random.next(), random.next()];
-        Self([world([200, 100], first), world([100, 200], second)])
+        Self::returning([setup.failback; 2], setup, random)
+    }
+
+    /// Each group with a failback of its own.
+    fn returning(failbacks: [Failback; 2], setup: &Setup, random: &mut Random) -> Self {
+        let mut world = |failback, priorities| {
+            World::new(Setup { failback, priorities, ..setup.clone() }, Random::new(random.next()))
+        };
+        let [first, second] = failbacks;
+        Self([world(first, [200, 100]), world(second, [100, 200])])
     }
 
     /// Both routers are started, and every group is where it is preferred.
     fn settled(setup: &Setup, random: &mut Random) -> Self {
         let mut groups = Self::new(setup, random);
-        groups.each(|world| {
+        groups.start();
+        groups
+    }
+
+    /// Starts both routers, and lets the roles settle.
+    fn start(&mut self) {
+        self.each(|world| {
             world.boot(0, false);
             world.boot(1, false);
         });
-        groups.run(setup.settled() + setup.failback_delay() * 2);
-        groups.each(World::forget);
-        groups
+        let within = self.0.each_ref().map(|world| world.setup.settled() + world.setup.failback_delay() * 2);
+        self.run(within[0].max(within[1]));
+        self.each(World::forget);
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut World)) {
@@ -123,5 +136,37 @@ fn what_is_asked_of_one_group_moves_no_other() {
         groups.run(setup.settled());
         assert_eq!(groups.active(), [1 - moved; 2]);
         assert_eq!(groups.changes()[1 - moved], 0);
+    });
+}
+
+#[test]
+fn of_two_groups_only_the_one_that_returns_by_itself_goes_back_to_a_router_that_returns() {
+    for_seeds(1000, |mut random| {
+        let setup = Setup { copies: random.chance(50), ..auto(&mut random) };
+        let delay = setup.interval * random.below(60) as u32;
+        // Both groups are preferred on the router that goes: the one takes its role back, and the other waits for the operator.
+        let [back, stays] = if random.chance(50) { [0, 1] } else { [1, 0] };
+        let mut failbacks = [Failback::Manual; 2];
+        failbacks[back] = Failback::Auto { delay };
+        let mut groups = Groups::returning(failbacks, &setup, &mut random);
+        groups.0[1].setup.priorities = [200, 100];
+        groups.start();
+        assert_eq!(groups.active(), [0, 0]);
+        groups.each(|world| world.kill(0));
+        groups.run(setup.settled());
+        assert_eq!(groups.active(), [1, 1]);
+        groups.each(|world| {
+            world.forget();
+            world.boot(0, false);
+        });
+        // Not before its own delay, whatever that of the other is.
+        let before = delay.saturating_sub(setup.interval / 20);
+        let asks = groups.0[back].run_until(before, |world| world.role(1) != Some(Role::Active));
+        assert_eq!(asks, None, "asked for within {delay:?}");
+        groups.each(|world| world.copying.quiet = true);
+        groups.run(setup.settled() * 2 + delay);
+        assert_eq!(groups.active()[back], 0);
+        assert_eq!(groups.active()[stays], 1);
+        assert_eq!(groups.0[stays].changes(), 1, "the router that returns is standby, and nothing more");
     });
 }

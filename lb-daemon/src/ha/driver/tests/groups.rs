@@ -62,14 +62,31 @@ fn a_group_that_the_peer_does_not_have_is_told_of() {
     });
 }
 
+#[test]
+fn a_reload_changes_the_failback_of_one_group() {
+    in_namespace(async {
+        let alpha = begin("alpha", peer(ALPHA, BETA, 200), [("east", 200), ("west", 200)]);
+        let shown = || alpha.groups().into_iter().map(|group| group.failback.unwrap()).collect::<Vec<_>>();
+        let modes = || shown().into_iter().map(|one| (one.mode, one.delay_ms)).collect::<Vec<_>>();
+        let manual = || ("manual".to_owned(), None);
+        assert_eq!(modes(), [manual(), manual()]);
+        assert_eq!(alpha.status().failback, None, "each group has its own");
+        let auto = Preference { priority: 200, failback: Failback::Auto { delay: Duration::from_secs(2) } };
+        let preferences = [("west".to_owned(), auto)].into();
+        assert_eq!(alpha.update(Some(peer(ALPHA, BETA, 200)), &preferences, 7), Ok(()));
+        assert_eq!(modes(), [manual(), ("auto".to_owned(), Some(2000))]);
+    });
+}
+
 fn automatic(local: [u8; 4], remote: [u8; 4]) -> Peer {
     Peer { failback: Failback::Auto { delay: Duration::ZERO }, ..peer(local, remote, 1) }
 }
 
 fn begin(name: &str, peer: Peer, groups: [(&str, u8); 2]) -> Handle {
+    let failback = peer.failback;
     let group = |(name, priority): (&str, u8)| Group {
         name: name.to_owned(),
-        priority,
+        preference: Preference { priority, failback },
         resume: false,
         maintenance: None,
     };
