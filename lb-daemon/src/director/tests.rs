@@ -5,6 +5,7 @@ mod commands;
 mod counters;
 mod faults;
 mod health;
+mod readiness;
 mod reload;
 mod roles;
 mod tracks;
