@@ -99,6 +99,39 @@ fn what_befalls_one_router_disturbs_no_request_of_the_others_group() {
     assert!(moved <= 2 && at_start == 2, "only the start moved it: {changes:?}");
 }
 
+#[test]
+fn a_restart_within_dead_after_keeps_the_role_of_each_group_on_both_routers() {
+    let slow = |config: &mut Config| {
+        let peer = config.peer.as_mut().expect("it is one of a pair");
+        peer.dead_after = Some("15s".to_owned());
+    };
+    let Some(mut lab) = split(slow) else { return };
+    let loads =
+        [NAT, DIRECT].map(|target| Load::start(lab.client().unwrap(), Plan::steady(target, 50)).unwrap());
+    let changes = |lab: &Lab, router: usize| {
+        let all = lab.routers[router].status().unwrap().peer.unwrap().transitions;
+        all.into_iter().map(|one| (one.group, one.to)).collect::<Vec<_>>()
+    };
+    for restarted in [R1, R2] {
+        let other = R2 - restarted;
+        let before = changes(&lab, other);
+        lab.routers[restarted].kill().unwrap();
+        lab.routers[restarted].start().unwrap();
+        for (router, group) in [(R1, NAT_GROUP), (R2, DIRECT_GROUP)] {
+            active(&lab, router, group);
+            standby(&lab, R2 - router, group);
+        }
+        assert_eq!(changes(&lab, other), before, "the other router saw nothing");
+        let own = if restarted == R1 { NAT_GROUP } else { DIRECT_GROUP };
+        let reason = group(&lab, restarted, own).reason;
+        assert!(reason.starts_with("was active before the restart"), "{reason}");
+    }
+    for load in loads {
+        let summary = Summary::of(&load.finish().unwrap());
+        assert!(summary.requests > 50 && summary.failed() == 0, "{summary:?}");
+    }
+}
+
 /// A laboratory with two groups, settled; `None`, said loudly, where none can be built.
 fn split(change: impl Fn(&mut Config)) -> Option<Lab> {
     let mut lab = lab()?;
