@@ -1,8 +1,9 @@
-//! The ends of heartbeat paths as the system knows them, and the sockets bound to them.
+//! The ends of the paths to the peer as the system knows them, and the sockets bound to them: those of heartbeats and of the copy of
+//! connections.
 
 use std::{
     io,
-    net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket},
+    net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, UdpSocket},
 };
 
 use nix::{
@@ -18,6 +19,8 @@ const CS6: u32 = 48 << 2;
 /// Bytes of datagrams that may wait: some thousands. With the system's own limit of 208 KiB a burst of 180 forged ones would
 /// crowd out the peer's.
 const BACKLOG: usize = 4 << 20;
+/// Connections that may wait to be accepted, as std has it.
+const WAITING: i32 = 128;
 
 /// Every IPv6 address of this thread's network namespace.
 const ADDRESSES: &str = "/proc/thread-self/net/if_inet6";
@@ -28,7 +31,7 @@ const TENTATIVE: u32 = 0x40;
 ///
 /// # Errors
 /// When there is no such interface.
-pub(super) fn resolve(address: &HostAddress, port: u16) -> io::Result<SocketAddr> {
+pub(crate) fn resolve(address: &HostAddress, port: u16) -> io::Result<SocketAddr> {
     let scope = match &address.interface {
         // The address cannot be there without its interface.
         Some(name) => if_nametoindex(name.as_str()).map_err(|_| io::ErrorKind::AddrNotAvailable)?,
@@ -40,15 +43,13 @@ pub(super) fn resolve(address: &HostAddress, port: u16) -> io::Result<SocketAddr
     })
 }
 
-/// A socket bound to `local` that does not block.
+/// A socket for datagrams bound to `local` that does not block, whose packets are network control.
 ///
 /// # Errors
 /// What the system says.
-pub(super) fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
+pub(crate) fn udp(local: SocketAddr) -> io::Result<UdpSocket> {
     let socket = match UdpSocket::bind(local) {
-        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && is_tentative(local.ip()) => {
-            bind_before_it_is_usable(local)?
-        }
+        Err(error) if is_early(&error, local) => bind_early(local, Type::DGRAM)?.into(),
         other => other?,
     };
     socket.set_nonblocking(true)?;
@@ -62,13 +63,37 @@ pub(super) fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
+/// A socket that listens for streams on `local` and does not block.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn listen(local: SocketAddr) -> io::Result<TcpListener> {
+    let listener = match TcpListener::bind(local) {
+        Err(error) if is_early(&error, local) => {
+            let socket = bind_early(local, Type::STREAM)?;
+            socket.listen(WAITING)?;
+            socket.into()
+        }
+        other => other?,
+    };
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Whether binding to `local` failed because the address is there and cannot be used yet.
+fn is_early(error: &io::Error, local: SocketAddr) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable && is_tentative(local.ip())
+}
+
 /// A socket on an address that is there, and is used once the kernel knows it to be nobody else's: at boot that takes a
 /// second or two.
-fn bind_before_it_is_usable(local: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::IPV6, Type::DGRAM, None)?;
+fn bind_early(local: SocketAddr, kind: Type) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV6, kind, None)?;
+    // As std has it: streams of the life before this one may still linger.
+    socket.set_reuse_address(kind == Type::STREAM)?;
     socket.set_freebind_v6(true)?;
     socket.bind(&local.into())?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 fn is_tentative(address: IpAddr) -> bool {

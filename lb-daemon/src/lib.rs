@@ -15,6 +15,7 @@ pub mod daemon;
 pub mod datapath;
 mod deadline;
 pub mod director;
+mod endpoint;
 pub mod exec;
 pub mod ha;
 pub mod health;

@@ -17,6 +17,7 @@ pub mod downloads;
 pub mod fault;
 pub mod flood;
 pub mod frames;
+pub mod ipv6;
 pub mod load;
 pub mod netns;
 pub mod power;

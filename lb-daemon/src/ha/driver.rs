@@ -1,7 +1,6 @@
 //! Moves datagrams and time between the network and the [`engine`](super::engine).
 
 mod command;
-mod endpoint;
 mod gate;
 mod keys;
 mod settings;

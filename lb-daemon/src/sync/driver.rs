@@ -10,7 +10,6 @@ mod status;
 
 use std::{
     io,
-    net::Ipv4Addr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -29,8 +28,9 @@ use self::{
 use super::{secure::Psks, segments::Segments};
 use crate::{
     api::types::SyncStatus,
-    config::{self, ConnectionSync, Keys},
+    config::{self, ConnectionSync, HeartbeatPath, HostAddress, Keys},
     datapath::{FlowTable, Schedules},
+    endpoint,
     ha::{Role, driver::RoleState, engine::Positions},
 };
 
@@ -51,13 +51,13 @@ pub enum Error {
         /// The port.
         port: u16,
         /// The address.
-        local: Ipv4Addr,
+        local: HostAddress,
     },
     /// Another failure.
     #[error("cannot open port {port} on {local} for the copy of connections: {source}")]
     Socket {
         /// The address.
-        local: Ipv4Addr,
+        local: HostAddress,
         /// The port.
         port: u16,
         /// What the system said.
@@ -78,20 +78,6 @@ pub struct Handle {
     /// Keys for handshakes from now on; `None` where nothing is copied.
     keys: Option<watch::Sender<Psks>>,
     tasks: Vec<JoinHandle<()>>,
-}
-
-/// A way to the peer: a heartbeat path over IPv4, of which every pair has one.
-#[derive(Clone, Copy, Debug)]
-struct Path {
-    local: Ipv4Addr,
-    remote: Ipv4Addr,
-}
-
-/// The paths to `peer` that the stream may take.
-fn paths(peer: &config::Peer) -> Vec<Path> {
-    let both =
-        |path: &config::HeartbeatPath| Some(Path { local: path.local.ipv4()?, remote: path.remote.ipv4()? });
-    peer.paths.iter().filter_map(both).collect()
 }
 
 /// What tasks and handle share.
@@ -132,14 +118,14 @@ impl Shared {
 #[derive(Debug)]
 pub struct Bound {
     peer: Option<config::Peer>,
-    listeners: Vec<(TcpListener, Path)>,
+    listeners: Vec<(TcpListener, HeartbeatPath)>,
 }
 
 /// What the tasks work with.
 struct Router {
     incarnation: u64,
     settings: ConnectionSync,
-    paths: Vec<Path>,
+    paths: Vec<HeartbeatPath>,
     keys: watch::Receiver<Psks>,
     table: Arc<dyn FlowTable>,
     schedules: Arc<dyn Schedules>,
@@ -156,21 +142,19 @@ pub fn bind(peer: Option<&config::Peer>) -> Result<Bound, Error> {
     let peer = peer.filter(|peer| peer.sync.enabled).cloned();
     let mut listeners = Vec::new();
     if let Some(peer) = &peer {
-        for path in paths(peer) {
-            listeners.push((listen(path.local, peer.sync.port)?, path));
+        for path in &peer.paths {
+            listeners.push((listen(&path.local, peer.sync.port)?, path.clone()));
         }
     }
     Ok(Bound { peer, listeners })
 }
 
-fn listen(local: Ipv4Addr, port: u16) -> Result<TcpListener, Error> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => Error::PortTaken { port, local },
-        _ => Error::Socket { local, port, source },
-    };
-    let listener = std::net::TcpListener::bind((local, port)).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    TcpListener::from_std(listener).map_err(failed)
+fn listen(local: &HostAddress, port: u16) -> Result<TcpListener, Error> {
+    let listener = endpoint::resolve(local, port).and_then(endpoint::listen).and_then(TcpListener::from_std);
+    listener.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => Error::PortTaken { port, local: local.clone() },
+        _ => Error::Socket { local: local.clone(), port, source },
+    })
 }
 
 impl Bound {
@@ -196,14 +180,13 @@ impl Bound {
         let (told_keys, keys) = watch::channel(Psks::of(&peer.keys));
         let (caller, callers) = mpsc::channel(1);
         let accepts = listeners.into_iter().map(|(listener, path)| {
-            let entrance =
-                accept::Entrance { remote: path.remote, keys: keys.clone(), shared: Arc::clone(&shared) };
+            let entrance = accept::Entrance { path, keys: keys.clone(), shared: Arc::clone(&shared) };
             tokio::spawn(accept::run(listener, entrance, caller.clone()))
         });
         let mut tasks: Vec<_> = accepts.collect();
         let router = Router {
             incarnation: random()?,
-            paths: paths(&peer),
+            paths: peer.paths,
             settings: peer.sync,
             keys,
             table,

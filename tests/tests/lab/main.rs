@@ -12,6 +12,7 @@ mod health;
 mod hostile_api;
 mod hostile_heartbeats;
 mod hostile_packets;
+mod ipv6_paths;
 mod itself;
 mod maintenance;
 mod many_connections;

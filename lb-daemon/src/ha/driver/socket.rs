@@ -8,9 +8,10 @@ use std::{
 
 use tokio::io::Interest;
 
-use super::{Error, endpoint};
+use super::Error;
 use crate::{
     config::HeartbeatPath,
+    endpoint,
     ha::heartbeat::{
         Heartbeat, Ignored,
         codec::{Codec, MAX_LEN, PeerKeys},
@@ -51,7 +52,7 @@ impl PathSocket {
             _ => Error::Socket { local: local(), port, source },
         };
         let remote = endpoint::resolve(&path.remote, port).map_err(failed)?;
-        let socket = endpoint::resolve(&path.local, port).and_then(endpoint::bind).map_err(failed)?;
+        let socket = endpoint::resolve(&path.local, port).and_then(endpoint::udp).map_err(failed)?;
         let waiter = socket.try_clone().and_then(tokio::net::UdpSocket::from_std).map_err(failed)?;
         Ok(Self { socket, waiter, path: path.clone(), remote, stranger: None, failure: None })
     }

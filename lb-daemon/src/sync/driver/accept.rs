@@ -1,6 +1,6 @@
 //! The door: who may speak to the active router.
 
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -10,21 +10,27 @@ use tokio::{
 };
 
 use super::{GREETING, Shared, link::Link, status::Rejected};
-use crate::sync::{
-    secure::{Error, Psk, Psks, respond},
-    wire::{Message, Place},
+use crate::{
+    config::HeartbeatPath,
+    endpoint,
+    sync::{
+        secure::{Error, Psk, Psks, respond},
+        wire::{Message, Place},
+    },
 };
 
 /// Handshakes under way on one path at most.
 const HANDSHAKES: usize = 4;
 /// Pause after a failure to accept, which is one of this machine: too many open files.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Time between two looks at the interface of a link-local path.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What the door of a path needs.
 #[derive(Clone)]
 pub(super) struct Entrance {
-    /// The only address that is let in.
-    pub(super) remote: Ipv4Addr,
+    /// Its remote end is the only address that is let in.
+    pub(super) path: HeartbeatPath,
     pub(super) keys: watch::Receiver<Psks>,
     pub(super) shared: Arc<Shared>,
 }
@@ -36,17 +42,24 @@ pub(super) struct Caller {
 }
 
 /// Lets callers in.
-pub(super) async fn run(listener: TcpListener, entrance: Entrance, callers: mpsc::Sender<Caller>) {
+pub(super) async fn run(mut listener: TcpListener, entrance: Entrance, callers: mpsc::Sender<Caller>) {
     let permits = Arc::new(Semaphore::new(HANDSHAKES));
     // Ends the handshakes with this task.
     let mut handshakes = JoinSet::new();
     loop {
         while handshakes.try_join_next().is_some() {}
-        let Ok((stream, from)) = listener.accept().await else {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = sleep(LOOK), if entrance.path.local.interface.is_some() => {
+                follow_interface(&mut listener, &entrance.path);
+                continue;
+            }
+        };
+        let Ok((stream, from)) = accepted else {
             sleep(PAUSE).await;
             continue;
         };
-        if from.ip() != entrance.remote {
+        if !entrance.is_for(from) {
             entrance.shared.lock().reject(Rejected::Stranger);
             continue;
         }
@@ -56,6 +69,23 @@ pub(super) async fn run(listener: TcpListener, entrance: Entrance, callers: mpsc
             }
             Err(_) => drop(entrance.shared.lock().reject(Rejected::Busy)),
         }
+    }
+}
+
+/// Listens anew when the interface of a link-local path was made anew: the old listener stays bound to a number that is gone.
+fn follow_interface(listener: &mut TcpListener, path: &HeartbeatPath) {
+    let Ok(before) = listener.local_addr() else { return };
+    let now = endpoint::resolve(&path.local, before.port()).ok().filter(|now| *now != before);
+    // Where the address is not there yet, the next look will do.
+    if let Some(Ok(anew)) = now.map(|now| endpoint::listen(now).and_then(TcpListener::from_std)) {
+        *listener = anew;
+    }
+}
+
+impl Entrance {
+    /// Whether a stream is from the other end of this path, and of the interface where that is link-local.
+    fn is_for(&self, from: SocketAddr) -> bool {
+        endpoint::resolve(&self.path.remote, from.port()).is_ok_and(|remote| remote == from)
     }
 }
 
@@ -77,7 +107,7 @@ async fn greet(
     };
     let total = entrance.shared.lock().reject(cause);
     if total.is_power_of_two() {
-        tracing::warn!(from = %entrance.remote, cause = cause.name(), total, "connection sync: a stream was refused");
+        tracing::warn!(from = %entrance.path.remote, cause = cause.name(), total, "connection sync: a stream was refused");
     }
 }
 

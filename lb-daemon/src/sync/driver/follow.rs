@@ -1,6 +1,6 @@
 //! The standby router: it connects to the active one, and applies what it tells.
 
-use std::{convert::Infallible, net::SocketAddrV4, time::Duration};
+use std::{convert::Infallible, io, time::Duration};
 
 use lb_common::ServiceKey;
 use tokio::{
@@ -10,11 +10,13 @@ use tokio::{
 };
 
 use super::{
-    GREETING, Path, Roles, Router, SILENCE,
+    GREETING, Roles, Router, SILENCE,
     link::{Link, Lost},
     status::{Phase, Side},
 };
 use crate::{
+    config::HeartbeatPath,
+    endpoint,
     ha::heartbeat::Position,
     sync::{
         receiver::Receiver,
@@ -57,7 +59,7 @@ async fn connect_for_ever(router: &Router) {
 }
 
 /// Follows over one path, until the stream is lost.
-async fn follow(router: &Router, path: &Path, receiver: &mut Receiver) -> Result<Infallible, Lost> {
+async fn follow(router: &Router, path: &HeartbeatPath, receiver: &mut Receiver) -> Result<Infallible, Lost> {
     let table = router.table.as_ref();
     let (mut link, welcome) = meet(router, path, receiver.hello()).await?;
     receiver.welcome(&welcome, table).map_err(|violation| Lost::Protocol(violation.to_string()))?;
@@ -113,7 +115,7 @@ fn go_on(router: &Router, turns: &[(ServiceKey, u64)]) -> Result<(), Lost> {
 }
 
 /// Connects and greets the active router; what it answers.
-async fn meet(router: &Router, path: &Path, hello: Place) -> Result<(Link, Place), Lost> {
+async fn meet(router: &Router, path: &HeartbeatPath, hello: Place) -> Result<(Link, Place), Lost> {
     let greeting = async {
         let mut stream = connect(path, router.settings.port).await.map_err(secure::Error::Io)?;
         let calling = router.keys.borrow().calling.clone();
@@ -128,10 +130,11 @@ async fn meet(router: &Router, path: &Path, hello: Place) -> Result<(Link, Place
     timeout(GREETING, greeting).await.unwrap_or(Err(Lost::Stuck))
 }
 
-async fn connect(path: &Path, port: u16) -> std::io::Result<TcpStream> {
-    let socket = TcpSocket::new_v4()?;
-    socket.bind(SocketAddrV4::new(path.local, 0).into())?;
-    let stream = socket.connect(SocketAddrV4::new(path.remote, port).into()).await?;
+async fn connect(path: &HeartbeatPath, port: u16) -> io::Result<TcpStream> {
+    let remote = endpoint::resolve(&path.remote, port)?;
+    let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(endpoint::resolve(&path.local, 0)?)?;
+    let stream = socket.connect(remote).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }

@@ -1,6 +1,8 @@
 //! Real sockets, on the loopback of a network namespace of each test's own.
 
 mod groups;
+mod heartbeat;
+mod paths;
 
 use std::net::SocketAddrV4;
 

@@ -1,6 +1,6 @@
 //! Both directions at once: each router is active for one of two groups.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use super::*;
 use crate::{
