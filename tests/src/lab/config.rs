@@ -52,6 +52,9 @@ pub struct Group {
     pub name: String,
     /// Higher becomes active.
     pub priority: u8,
+    /// `"auto"` or `"manual"`, where it is not that of the pair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failback: Option<String>,
     /// Gateway of its NAT real servers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nat_router: Option<Vip>,
@@ -232,6 +235,7 @@ impl Config {
         let group = |name: &str, preferred: bool, nat_router| Group {
             name: name.to_owned(),
             priority: if preferred { 150 } else { 100 },
+            failback: None,
             nat_router,
         };
         self.group =

@@ -76,6 +76,36 @@ fn a_router_that_stops_and_returns_fails_no_request_of_either_group() {
 }
 
 #[test]
+fn a_group_that_waits_for_the_operator_stays_where_it_is_and_the_other_returns() {
+    let manual = |config: &mut Config| {
+        let waits = config.group.iter_mut().filter(|group| group.name == DIRECT_GROUP);
+        waits.for_each(|group| group.failback = Some("manual".to_owned()));
+    };
+    let Some(mut lab) = split(manual) else { return };
+    let returns = |lab: &mut Lab, router: usize, group: &str| {
+        assert!(lab.routers[router].stop().unwrap().success());
+        active(lab, R2 - router, group);
+        lab.routers[router].start().unwrap();
+    };
+    returns(&mut lab, R2, DIRECT_GROUP);
+    standby(&lab, R2, DIRECT_GROUP);
+    until("r2 to be ready for its group", LIMIT, || {
+        let failback = group(&lab, R2, DIRECT_GROUP).failback;
+        Ok(failback.is_some_and(|failback| failback.ready && failback.mode == "manual"))
+    })
+    .unwrap();
+    // Longer than the other group would have waited for.
+    pause(Duration::from_secs(4)).unwrap();
+    active(&lab, R1, DIRECT_GROUP);
+    standby(&lab, R2, DIRECT_GROUP);
+
+    returns(&mut lab, R1, NAT_GROUP);
+    active(&lab, R1, NAT_GROUP);
+    active(&lab, R2, DIRECT_GROUP);
+    standby(&lab, R1, DIRECT_GROUP);
+}
+
+#[test]
 fn what_befalls_one_router_disturbs_no_request_of_the_others_group() {
     let Some(mut lab) = split(|_| {}) else { return };
     let load = Load::start(lab.client().unwrap(), Plan::steady(DIRECT, 50)).unwrap();
@@ -137,8 +167,8 @@ fn split(change: impl Fn(&mut Config)) -> Option<Lab> {
     let mut lab = lab()?;
     for router in &mut lab.routers {
         let mut config = router.standard_config();
-        change(&mut config);
         config.split();
+        change(&mut config);
         router.configure(&config).unwrap();
         router.start().unwrap();
     }
