@@ -24,6 +24,6 @@ pub struct BehindStatus {
     /// Milliseconds for which it has lacked the oldest of them at least, to a heartbeat; 0 where it lacks none.
     pub age_ms: u64,
     /// Whether that is so much that the loss of the active router would cost connections: nobody knows how many it lacks, or it
-    /// has lacked some for a second.
+    /// has lacked some for a second and for `dead_after`.
     pub far: bool,
 }

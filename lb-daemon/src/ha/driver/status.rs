@@ -104,7 +104,7 @@ fn behind(behind: Behind) -> BehindStatus {
         records: behind.records,
         bytes: behind.records.map(|records| records.saturating_mul(RECORD as u64)),
         age_ms: u64::try_from(behind.age.as_millis()).unwrap_or(u64::MAX),
-        far: behind.is_far(),
+        far: behind.is_far,
     }
 }
 

@@ -52,7 +52,7 @@ impl Engine {
             State::Active if self.is_peer_kept_standby() => Err(Refusal::PeerHeldStandby),
             State::Active if self.is_fitter_than_peer() => Err(Refusal::PeerUnfit),
             State::Active => {
-                let lacks = self.behind(now).is_some_and(|behind| behind.is_far());
+                let lacks = self.behind(now).is_some_and(|behind| behind.is_far);
                 self.apply(Event::Failover, now);
                 let peer = self.peer.said.as_ref().map_or("the peer", |heartbeat| heartbeat.name.as_str());
                 let lacks = if lacks { MISSING } else { "" };

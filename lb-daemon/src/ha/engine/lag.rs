@@ -12,7 +12,7 @@ use crate::ha::{Role, heartbeat::Position};
 /// Positions that are remembered until the standby has reached them: with them its age is exact to a heartbeat, and with more
 /// to remember it is taken for older than it is.
 const MOST: usize = 64;
-/// A standby that has been behind for longer is told of, before it takes a role over.
+/// A standby that has been behind for longer is told of before it gets a role, unless heartbeats that are lost may be the reason.
 const BEHIND: Duration = Duration::from_secs(1);
 
 /// How far this router is with the copy of connections, in either direction; `None` where none are copied.
@@ -31,21 +31,9 @@ pub struct Behind {
     pub records: Option<u64>,
     /// For how long, at least, it has lacked the oldest of them; zero where it lacks none.
     pub age: Duration,
-}
-
-impl Behind {
-    /// Whether the standby has everything that the active router has told.
-    #[must_use]
-    pub fn is_level(&self) -> bool {
-        self.records == Some(0)
-    }
-
-    /// Whether a takeover without the active router's data plane would cost connections: the standby has not had everything, or
-    /// has been behind for a second.
-    #[must_use]
-    pub fn is_far(&self) -> bool {
-        self.records.is_none() || self.age >= BEHIND
-    }
+    /// Whether a takeover without the active router's data plane would cost connections: nobody knows how many the standby lacks, or
+    /// it has lacked some for a second, and for longer than heartbeats may be lost.
+    pub is_far: bool,
 }
 
 /// What the engine remembers of both positions.
@@ -96,7 +84,8 @@ impl Engine {
         let records = self.lag.lacks?;
         let oldest = self.lag.missing.front();
         let age = oldest.map_or(Duration::ZERO, |(_, since)| now.saturating_duration_since(*since));
-        Some(Behind { records, age })
+        let is_far = records.is_none() || age >= BEHIND.max(self.settings.dead_after);
+        Some(Behind { records, age, is_far })
     }
 
     /// Whether this router could be active as well as the peer is: it says so of itself, and has what the peer has told by its
