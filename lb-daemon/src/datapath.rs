@@ -3,12 +3,14 @@
 
 mod adopt;
 mod attach;
+mod btf;
 mod carry;
 mod entry;
 mod filter;
 mod flow_table;
 pub mod globals;
 pub mod kernel;
+mod layout;
 mod lease;
 mod link_info;
 mod load;
@@ -18,9 +20,11 @@ pub mod memory;
 pub mod object;
 mod owner_change;
 pub mod pins;
+mod predecessor;
 mod preflight;
 mod program_log;
 pub mod programs;
+mod replacement;
 mod resize;
 mod schedules;
 mod syscall;
