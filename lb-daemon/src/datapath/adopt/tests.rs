@@ -1,3 +1,5 @@
+//! Upgrades, with the maps of this layout as those of an older one.
+
 use std::{fs, thread};
 
 use lb_common::LAYOUT_VERSION;

@@ -25,7 +25,7 @@ impl Builder {
 
     pub(in crate::datapath) fn signed(&mut self, bytes: u32) -> u32 {
         let name = self.name("signed");
-        self.add(&[name, INT << 24, bytes, super::SIGNED << 24 | bytes * 8])
+        self.add(&[name, INT << 24, bytes, (super::SIGNED << 24) | (bytes * 8)])
     }
 
     /// An enumeration with one value.

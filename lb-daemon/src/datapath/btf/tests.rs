@@ -1,3 +1,5 @@
+//! BTF as the kernel has it, and as it would not.
+
 use proptest::prelude::*;
 
 use super::{builder::Builder, *};

@@ -1,3 +1,5 @@
+//! Tables that describe themselves well, and badly.
+
 use lb_common::flow_table::RawEntry;
 use proptest::prelude::*;
 

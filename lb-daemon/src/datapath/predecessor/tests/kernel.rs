@@ -19,11 +19,13 @@ use super::{
             self,
             tests::{LIMITS, with_an_older_layout},
         },
+        flow_table::KernelFlowTable,
         kernel::{KernelDatapath, Settings},
         layout::sample::{Field, KEY},
         load,
         pins::Pins,
         programs,
+        replacement::Replacement,
     },
     *,
 };
@@ -62,10 +64,10 @@ fn an_upgrade_with_another_layout_keeps_the_connections() {
             "layout {before}: the flow table is made anew, {CONNECTIONS} connections are carried over"
         );
         assert!(notices.contains(&carried), "{notices:?}");
-        assert_all(&datapath, &connections);
+        assert_all(&*datapath.flow_table(), &connections);
         assert!(!folder.exists(), "the old table is not needed any more");
         let (again, notices) = open(folder);
-        assert_all(&again, &connections);
+        assert_all(&*again.flow_table(), &connections);
         assert_eq!(notices, [""; 0]);
     });
 }
@@ -90,11 +92,31 @@ fn connections_that_change_meanwhile_are_all_there() {
             done.store(true, Ordering::Release);
             opened
         });
-        let all = standing(&datapath);
+        let all = standing(&*datapath.flow_table());
         for ((key, meta), (before, its)) in all.iter().zip(&connections) {
             assert!(key == before && [*its, changed(*its)].contains(meta), "{key:?} {meta:?}");
         }
         assert_eq!(all.len(), connections.len());
+    });
+}
+
+#[test]
+fn what_changes_until_the_program_is_replaced_comes_along() {
+    with_an_older_layout(|pins, folder| {
+        let old = Pinned::new(folder, &FIELDS);
+        let mut connections = fill(&old);
+        let inherited = adopt::from_older_layout(pins, &load::shapes(&LIMITS)).unwrap();
+        let (mut ebpf, _) = load::load((u32::MAX, 0), pins, &LIMITS, BpfLog::Off).unwrap();
+        let new = KernelFlowTable::open(pins, programs::clock(&mut ebpf).unwrap()).unwrap();
+        let (_, flows) = inherited.flows.unwrap();
+        let replacement = Replacement::begin(pins, Box::new(flows), &new).unwrap();
+        let (key_of_first, meta) = connections[0];
+        connections[0].1 = meta.used(ConnState::Established, meta.seen().after(meta.seen()));
+        connections.push((key(client(CONNECTIONS), 1), connections[1].1));
+        old.set(0, key_of_first, connections[0].1);
+        old.set(1, connections[connections.len() - 1].0, connections[1].1);
+        replacement.finish();
+        assert_all(&new, &connections);
     });
 }
 
@@ -111,7 +133,7 @@ fn what_an_interrupted_upgrade_has_begun_is_done_again() {
         words.values()[0].store(key(client(9999), 1).word(), Ordering::Release);
         words.values()[1].store(established(old.now.number()).word(), Ordering::Release);
         let (datapath, _) = open(folder);
-        assert_all(&datapath, &connections);
+        assert_all(&*datapath.flow_table(), &connections);
     });
 }
 
@@ -134,7 +156,7 @@ fn a_table_that_does_not_say_enough_is_forgotten_with_one_line() {
                 notices.iter().filter(|notice| notice.contains("connections")).collect::<Vec<_>>(),
                 [&why]
             );
-            assert_all(&datapath, &[]);
+            assert_all(&*datapath.flow_table(), &[]);
         });
     }
 }
@@ -259,16 +281,15 @@ fn fill(table: &Pinned) -> Vec<(Key, Meta)> {
     made
 }
 
-/// Checks that these are the connections of a data plane, and that there are no others.
-fn assert_all(datapath: &KernelDatapath, wanted: &[(Key, Meta)]) {
-    let all = standing(datapath);
+/// Checks that these are the connections of a flow table, and that there are no others.
+fn assert_all(table: &dyn FlowTable, wanted: &[(Key, Meta)]) {
+    let all = standing(table);
     let differs = all.iter().zip(wanted).find(|(one, other)| one != other);
     assert_eq!((differs, all.len()), (None, wanted.len()));
 }
 
-/// The connections of a data plane, in the order of their clients; each where packets look for it.
-fn standing(datapath: &KernelDatapath) -> Vec<(Key, Meta)> {
-    let table = datapath.flow_table();
+/// The connections of a flow table, in the order of their clients; each where packets look for it.
+fn standing(table: &dyn FlowTable) -> Vec<(Key, Meta)> {
     let buckets = table.buckets();
     let mut all = Vec::new();
     for (number, bucket) in (0..).zip(buckets) {
