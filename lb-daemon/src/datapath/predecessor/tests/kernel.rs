@@ -73,6 +73,19 @@ fn an_upgrade_with_another_layout_keeps_the_connections() {
 }
 
 #[test]
+fn last_hops_that_are_not_kept_are_not_known() {
+    with_an_older_layout(|_, folder| {
+        let connections = fill(&Pinned::new(folder, &FIELDS));
+        fs::rename(folder.join(map::LOCALS), folder.join(map::LAST_HOPS)).unwrap();
+        let (datapath, _) = open(folder);
+        let without = |meta: Meta| Meta::from_word(meta.word() & !(0x7fff << 48));
+        let wanted: Vec<(Key, Meta)> =
+            connections.into_iter().map(|(key, meta)| (key, without(meta))).collect();
+        assert_all(&*datapath.flow_table(), &wanted);
+    });
+}
+
+#[test]
 fn connections_that_change_meanwhile_are_all_there() {
     with_an_older_layout(|_, folder| {
         let old = Pinned::new(folder, &FIELDS);
