@@ -7,31 +7,26 @@ use std::{
     sync::atomic::{AtomicU64, Ordering, fence},
 };
 
-use aya::maps::{MapData, MapInfo, MapType};
+use aya::maps::{MapData, MapInfo};
 use lb_common::{
     flow_table::{ChangeMarks, Key, MARKS, Meta, SharedMarks},
     map,
 };
 
 use super::{
-    btf::Btf,
     carry::{Source, take_marks},
+    described::{Described, read},
     layout::Layout,
     mapped::Mapped,
-    syscall,
 };
 
 /// The first layout in which `CHANGES` has a mark for each bucket as it has now.
 const MARKS_SINCE: u32 = 3;
 
-/// A word of memory, in bytes: the kernel rounds the size of an array's value up to it.
-const WORD: usize = size_of::<u64>();
-
 /// The flow table of an older layout.
 pub(super) struct Predecessor {
     layout: Layout,
-    words: Mapped<AtomicU64>,
-    words_of_bucket: usize,
+    flows: Described,
     marks: Option<Mapped<SharedMarks>>,
 }
 
@@ -42,37 +37,20 @@ impl Predecessor {
     /// # Errors
     /// Says, for the operator, why its connections cannot be read.
     pub(super) fn open(folder: &Path, version: u32, with_last_hops: bool) -> Result<Option<Self>, String> {
-        let path = folder.join(map::FLOWS);
-        if !path.exists() {
+        if !folder.join(map::FLOWS).exists() {
             return Ok(None);
         }
-        let pinned = MapData::from_pin(&path).map_err(|error| error.to_string())?;
-        let info = pinned.info().map_err(|error| error.to_string())?;
-        if !info.map_type().is_ok_and(|kind| kind == MapType::Array) {
-            return Err("it is no array".to_owned());
-        }
-        let (size, buckets) = (info.value_size(), info.max_entries());
-        let described =
-            syscall::map_btf(&path).map_err(|error| format!("its BTF cannot be read: {error}"))?;
-        let (btf, bucket) = described.ok_or("its map has no BTF")?;
-        let btf = Btf::parse(&btf).ok_or("its BTF is malformed")?;
-        let layout = Layout::of(&btf, bucket, size)?;
+        let flows = Described::open(folder, map::FLOWS)?;
+        let layout = Layout::of(&flows.btf()?, flows.kind, flows.size)?;
         let layout = if with_last_hops { layout } else { layout.without_last_hops() };
-        let words_of_bucket = (size as usize).div_ceil(WORD);
-        let words = u32::try_from(words_of_bucket * buckets as usize).map_err(|_| "it is too large")?;
-        let words = Mapped::open(pinned.fd().as_fd(), words)
-            .map_err(|error| format!("it cannot be mapped: {error}"))?;
-        Ok(Some(Self { layout, words, words_of_bucket, marks: marks(folder, version, buckets) }))
+        let marks = marks(folder, version, flows.count);
+        Ok(Some(Self { layout, flows, marks }))
     }
 
     fn table(&self) -> Table<'_> {
         let marks = self.marks.as_ref().map(Mapped::values);
-        Table {
-            layout: &self.layout,
-            words: self.words.values(),
-            words_of_bucket: self.words_of_bucket,
-            marks,
-        }
+        let (words, words_of_bucket) = (self.flows.words(), self.flows.words_of_value());
+        Table { layout: &self.layout, words, words_of_bucket, marks }
     }
 }
 
@@ -112,14 +90,6 @@ struct Table<'a> {
     marks: Option<&'a [SharedMarks]>,
 }
 
-impl Table<'_> {
-    /// What stands in a bucket now.
-    fn read(&self, bucket: usize) -> Vec<u8> {
-        let words = self.words.chunks_exact(self.words_of_bucket).nth(bucket).unwrap_or_default();
-        words.iter().flat_map(|word| word.load(Ordering::Acquire).to_le_bytes()).collect()
-    }
-}
-
 impl Source for Table<'_> {
     fn buckets(&self) -> usize {
         self.words.len() / self.words_of_bucket
@@ -132,9 +102,9 @@ impl Source for Table<'_> {
 
     fn connections(&self, bucket: usize, show: &mut dyn FnMut(Key, Meta)) {
         // What an entry says never comes back, and so what was the same twice stood there at one moment between.
-        let first = self.read(bucket);
+        let first = read(self.words, self.words_of_bucket, bucket);
         fence(Ordering::Acquire);
-        let second = self.read(bucket);
+        let second = read(self.words, self.words_of_bucket, bucket);
         for (first, second) in self.layout.entries(&first).zip(self.layout.entries(&second)) {
             if let Some((key, meta)) = self.layout.connection(first).filter(|_| first == second) {
                 show(key, meta);

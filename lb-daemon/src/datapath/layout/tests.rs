@@ -125,15 +125,27 @@ fn what_must_be_there_is_named() {
 #[test]
 fn a_field_of_another_kind_is_named() {
     for (name, kind, reason) in [
-        ("real", Kind::Number(1), "its field `real` has 8 bits instead of 16"),
-        ("real", Kind::Signed(4), "its field `real` is no unsigned number"),
-        ("real", Kind::Octets(4), "its field `real` is no unsigned number"),
-        ("real", Kind::Number(16), "its field `real` is no unsigned number"),
-        ("generation", Kind::Number(8), "its field `generation` does not fit into an entry"),
-        ("seen_and_state", Kind::Number(8), "its field `seen_and_state` has 64 bits instead of 32"),
-        ("last_hop", Kind::Number(1), "its field `last_hop` has 8 bits instead of 16"),
-        ("client_address", Kind::Octets(16), "its field `client_address` is no array of 4 octets"),
-        ("client_address", Kind::Number(4), "its field `client_address` is no array of 4 octets"),
+        ("real", Kind::Number(1), "the field `real` of its entries has 8 bits instead of 16"),
+        ("real", Kind::Signed(4), "the field `real` of its entries is no unsigned number"),
+        ("real", Kind::Octets(4), "the field `real` of its entries is no unsigned number"),
+        ("real", Kind::Number(16), "the field `real` of its entries is no unsigned number"),
+        ("generation", Kind::Number(8), "the field `generation` of its entries stands outside of them"),
+        (
+            "seen_and_state",
+            Kind::Number(8),
+            "the field `seen_and_state` of its entries has 64 bits instead of 32",
+        ),
+        ("last_hop", Kind::Number(1), "the field `last_hop` of its entries has 8 bits instead of 16"),
+        (
+            "client_address",
+            Kind::Octets(16),
+            "the field `client_address` of its entries is no array of 4 octets",
+        ),
+        (
+            "client_address",
+            Kind::Number(4),
+            "the field `client_address` of its entries is no array of 4 octets",
+        ),
     ] {
         let fields = FIELDS.map(|field| if field.0 == name { (name, kind, field.2) } else { field });
         assert_eq!(refusal(&fields), reason, "{kind:?}");

@@ -9,10 +9,12 @@ use lb_common::{
 
 use super::{
     super::{
+        btf::Btf,
         carry::{
             Carry,
             tests::{NOW, Table as NewTable, client, established, half_open, key, real},
         },
+        described::WORD,
         layout::sample::{BUCKET, ENTRY, FIELDS, FIRST, WAYS, describe, entry},
         *,
     },

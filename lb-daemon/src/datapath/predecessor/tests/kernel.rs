@@ -43,7 +43,7 @@ fn this_layout_describes_itself() {
         let own = Predecessor::open(folder, LAYOUT_VERSION, true).unwrap().expect("a flow table");
         assert_eq!((Source::buckets(&own), own.layout.ways()), (bucket_count(LIMITS.flows) as usize, 8));
         let (key, meta) = (key(client(3), 7), half_open().with_hop(77).of_peer());
-        let words = own.words.values();
+        let words = own.flows.words();
         words[0].store(key.word(), Ordering::Release);
         words[1].store(meta.word(), Ordering::Release);
         let mut shown = Vec::new();
@@ -153,9 +153,10 @@ fn what_an_interrupted_upgrade_has_begun_is_done_again() {
 #[test]
 fn a_table_that_does_not_say_enough_is_forgotten_with_one_line() {
     let without_generation: Vec<Field> = FIELDS.into_iter().filter(|field| field.0 != "generation").collect();
-    for (fields, reason) in
-        [(Some(without_generation), "its entries have no field `generation`"), (None, "its map has no BTF")]
-    {
+    for (fields, reason) in [
+        (Some(without_generation), "its entries have no field `generation`"),
+        (None, "its map FLOWS has no BTF"),
+    ] {
         with_an_older_layout(move |_, folder| {
             match fields {
                 Some(fields) => drop(fill(&Pinned::new(folder, &fields))),
