@@ -20,6 +20,7 @@ mod mapped;
 mod maps;
 pub mod memory;
 pub mod object;
+mod old_reals;
 mod owner_change;
 pub mod pins;
 mod predecessor;

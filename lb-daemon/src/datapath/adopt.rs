@@ -13,6 +13,7 @@ use lb_common::map;
 use super::{
     Error,
     load::{self, Shape},
+    old_reals::OldReals,
     pins::Pins,
     predecessor::Predecessor,
     resize,
@@ -51,6 +52,8 @@ pub(super) struct Inheritance {
     pub(super) notices: Vec<String>,
     /// Number of that layout and its flow table, where this one's is another and shall have what stands in it.
     pub(super) flows: Option<(u32, Predecessor)>,
+    /// The real servers that the flow table means, where this layout has others.
+    pub(super) reals: Option<OldReals>,
 }
 
 /// Pins what the newest older layout has and this one has just so, and opens what is to be carried over.
@@ -74,8 +77,15 @@ fn inherit(pins: &Pins, shapes: &[Shape], groups: &[Group]) -> Result<Inheritanc
     }
     // One that was killed in the middle of this may have begun; what it has copied is old by now.
     pins.drop_flow_table()?;
-    match changed_flow_table(version, &folder, &kept) {
-        Ok(flows) => inheritance.flows = flows.map(|flows| (version, flows)),
+    let read = Predecessor::open(&folder, version, kept.contains(map::LAST_HOPS)).and_then(|flows| {
+        let has_others = flows.is_some() && !kept.contains(map::REALS);
+        Ok((flows, has_others.then(|| OldReals::read(&folder)).transpose()?))
+    });
+    match read {
+        Ok((flows, reals)) => {
+            inheritance.flows = flows.map(|flows| (version, flows));
+            inheritance.reals = reals;
+        }
         Err(reason) => inheritance.notices.push(format!(
             "connections of layout {version} cannot be carried over and are forgotten: {reason}"
         )),
@@ -89,20 +99,6 @@ fn has_taken_over(pins: &Pins) -> Result<bool, Error> {
         Ok(info) => Ok(resize::running_maps(pins)?.contains(&info.id())),
         Err(_) => Ok(false),
     }
-}
-
-/// The flow table in `folder`, which is of another layout than this one's; `None` where there is none.
-fn changed_flow_table(
-    version: u32,
-    folder: &Path,
-    kept: &BTreeSet<&str>,
-) -> Result<Option<Predecessor>, String> {
-    let flows = Predecessor::open(folder, version, kept.contains(map::LAST_HOPS))?;
-    // Its entries name real servers by their slots.
-    if flows.is_some() && !kept.contains(map::REALS) {
-        return Err("its real servers are of another layout too".to_owned());
-    }
-    Ok(flows)
 }
 
 /// Pins the maps of each group that is as it was in layout `version`, and has what it needs. Which they are.

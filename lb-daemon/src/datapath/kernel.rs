@@ -90,10 +90,11 @@ impl KernelDatapath {
     ) -> Result<(Self, Vec<String>), Error> {
         attach::refuse_foreign(pins, interfaces)?;
         resize::settle(pins)?;
-        let Inheritance { notices: inherited, flows } =
+        let Inheritance { notices: inherited, flows, reals } =
             adopt::from_older_layout(pins, &load::shapes(&settings.limits))?;
         let (pins, mut ebpf, mut notices) = load_in(pins, kernel, settings)?;
         notices.extend(inherited);
+        reals.map_or(Ok(()), |reals| reals.install(&pins))?;
         let log = match settings.bpf_log {
             BpfLog::Off => None,
             BpfLog::Warn | BpfLog::Info | BpfLog::Debug => {

@@ -59,19 +59,6 @@ fn a_layout_in_which_maps_meant_something_else_is_left() {
 }
 
 #[test]
-fn entries_that_name_other_real_servers_are_not_carried_over() {
-    with_an_older_layout(|pins, _| {
-        let inherited = inherit(pins, &load::shapes(&LIMITS), &changed(&[map::REALS])).unwrap();
-        assert!(inherited.flows.is_none());
-        let before = LAYOUT_VERSION - 1;
-        let why = format!(
-            "connections of layout {before} cannot be carried over and are forgotten: its real servers are of another layout too"
-        );
-        assert_eq!(inherited.notices.last(), Some(&why));
-    });
-}
-
-#[test]
 fn what_needs_a_name_is_a_map() {
     let shapes = load::shapes(&LIMITS);
     let mut before = Vec::new();

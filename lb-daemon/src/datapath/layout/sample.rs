@@ -47,28 +47,37 @@ pub(in crate::datapath) const FIELDS: [Field; 7] = [
 /// BTF of a flow table whose entries have these fields, and the number of its buckets' type. That of its keys is [`KEY`].
 pub(in crate::datapath) fn describe(fields: &[Field]) -> (Vec<u8>, u32) {
     let mut types = Builder::new();
-    let [word, octet] = [4, 1].map(|bytes| types.number(bytes));
-    let fields: Vec<(&str, u32, u32)> = fields
-        .iter()
-        .map(|(name, kind, at)| {
-            let kind = match *kind {
-                Kind::Number(bytes) => types.number(bytes),
-                Kind::Signed(bytes) => types.signed(bytes),
-                Kind::Enumeration(bytes) => types.enumeration(bytes),
-                Kind::Octets(count) => types.array(octet, count),
-                Kind::Wrapped(bytes) => {
-                    let number = types.number(bytes);
-                    types.structure(bytes, &[("__0", number, 0)])
-                }
-            };
-            (*name, kind, at * 8)
-        })
-        .collect();
-    let entry = types.structure(ENTRY as u32, &fields);
+    let word = types.number(4);
+    let entry = structure(&mut types, ENTRY, fields);
     let ways = types.array(entry, WAYS as u32);
     let note = types.array(word, 2);
     let bucket = types.structure(BUCKET as u32, &[("note", note, 0), ("ways", ways, FIRST as u32 * 8)]);
     (types.build(), bucket)
+}
+
+/// BTF of an array of structures that have these fields in so many bytes, and the number of their type. That of its keys is [`KEY`].
+pub(in crate::datapath) fn describe_values(bytes: usize, fields: &[Field]) -> (Vec<u8>, u32) {
+    let mut types = Builder::new();
+    types.number(4);
+    let value = structure(&mut types, bytes, fields);
+    (types.build(), value)
+}
+
+fn structure(types: &mut Builder, bytes: usize, fields: &[Field]) -> u32 {
+    let octet = types.number(1);
+    let mut kind = |kind| match kind {
+        Kind::Number(bytes) => types.number(bytes),
+        Kind::Signed(bytes) => types.signed(bytes),
+        Kind::Enumeration(bytes) => types.enumeration(bytes),
+        Kind::Octets(count) => types.array(octet, count),
+        Kind::Wrapped(bytes) => {
+            let number = types.number(bytes);
+            types.structure(bytes, &[("__0", number, 0)])
+        }
+    };
+    let fields: Vec<(&str, u32, u32)> =
+        fields.iter().map(|(name, of, at)| (*name, kind(*of), at * 8)).collect();
+    types.structure(bytes as u32, &fields)
 }
 
 /// An entry of the [sample](FIELDS).

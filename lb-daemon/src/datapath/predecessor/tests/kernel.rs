@@ -21,8 +21,9 @@ use super::{
         },
         flow_table::KernelFlowTable,
         kernel::{KernelDatapath, Settings},
-        layout::sample::{Field, KEY},
+        layout::sample::{Field, KEY, describe_values},
         load,
+        old_reals::tests::{REAL_FIELDS, SLOT, slot},
         pins::Pins,
         programs,
         replacement::Replacement,
@@ -69,6 +70,24 @@ fn an_upgrade_with_another_layout_keeps_the_connections() {
         let (again, notices) = open(folder);
         assert_all(&*again.flow_table(), &connections);
         assert_eq!(notices, [""; 0]);
+    });
+}
+
+#[test]
+fn real_servers_of_another_layout_get_the_same_slots() {
+    with_an_older_layout(|_, folder| {
+        let connections = fill(&Pinned::new(folder, &FIELDS));
+        let others = create(SLOT, LIMITS.reals, Some(describe_values(SLOT, &REAL_FIELDS)));
+        let words = Mapped::<AtomicU64>::open(others.fd().as_fd(), (2 * SLOT / WORD) as u32).unwrap();
+        let of_slot_1 = words.values()[SLOT / WORD..].iter();
+        for (word, octets) in of_slot_1.zip(slot(&real(1)).as_chunks().0) {
+            word.store(u64::from_le_bytes(*octets), Ordering::Release);
+        }
+        pin(folder, map::REALS, &others);
+        let (datapath, notices) = open(folder);
+        assert_all(&*datapath.flow_table(), &connections);
+        assert!(notices.iter().any(|notice| notice.ends_with("are carried over")), "{notices:?}");
+        assert_eq!(datapath.installed().unwrap().reals, BTreeMap::from([(1, real(1))]));
     });
 }
 
@@ -160,7 +179,7 @@ fn a_table_that_does_not_say_enough_is_forgotten_with_one_line() {
         with_an_older_layout(move |_, folder| {
             match fields {
                 Some(fields) => drop(fill(&Pinned::new(folder, &fields))),
-                None => pin(folder, &create(None)),
+                None => pin(folder, map::FLOWS, &create(BUCKET, OLD_BUCKETS, None)),
             }
             let (datapath, notices) = open(folder);
             let before = LAYOUT_VERSION - 1;
@@ -194,8 +213,8 @@ impl Pinned {
         let reals = MapData::from_pin(folder.join(map::REALS)).unwrap();
         let mut reals = ArrayMap::<_, Real>::try_from(Map::Array(reals)).unwrap();
         reals.set(1, real(1), 0).unwrap();
-        let flows = create(Some(describe(fields)));
-        pin(folder, &flows);
+        let flows = create(BUCKET, OLD_BUCKETS, Some(describe(fields)));
+        pin(folder, map::FLOWS, &flows);
         Self {
             words: Mapped::open(flows.fd().as_fd(), OLD_BUCKETS * WORDS as u32).unwrap(),
             marks: marks(folder, LAYOUT_VERSION, OLD_BUCKETS).unwrap(),
@@ -246,8 +265,8 @@ struct Create {
     value: u32,
 }
 
-/// Makes a flow table of another layout, with its BTF and the number of its buckets' type there.
-fn create(described: Option<(Vec<u8>, u32)>) -> MapData {
+/// Makes an array of another layout, with its BTF and the number of its values' type there.
+fn create(size: usize, entries: u32, described: Option<(Vec<u8>, u32)>) -> MapData {
     // `enum bpf_cmd` and `enum bpf_map_type` of include/uapi/linux/bpf.h.
     const MAP_CREATE: libc::c_int = 0;
     const BTF_LOAD: libc::c_int = 18;
@@ -255,30 +274,30 @@ fn create(described: Option<(Vec<u8>, u32)>) -> MapData {
     let mut map = Create {
         kind: ARRAY,
         key_size: 4,
-        value_size: BUCKET as u32,
-        entries: OLD_BUCKETS,
+        value_size: size as u32,
+        entries,
         flags: MAPPED,
         ..Create::default()
     };
-    let btf = described.map(|(btf, bucket)| {
+    let btf = described.map(|(btf, value)| {
         let mut load = LoadBtf { btf: btf.as_ptr() as u64, size: btf.len() as u32, ..LoadBtf::default() };
         // SAFETY: `btf` is readable for its size and lives through the call; the descriptor is ours.
         let loaded = unsafe { OwnedFd::from_raw_fd(syscall::bpf(BTF_LOAD, &mut load).unwrap()) };
-        (loaded, bucket)
+        (loaded, value)
     });
-    if let Some((btf, bucket)) = &btf {
-        map = Create { btf: btf.as_raw_fd() as u32, key: KEY, value: *bucket, ..map };
+    if let Some((btf, value)) = &btf {
+        map = Create { btf: btf.as_raw_fd() as u32, key: KEY, value: *value, ..map };
     }
     // SAFETY: the attributes hold no address; the descriptor is ours.
     let made = unsafe { OwnedFd::from_raw_fd(syscall::bpf(MAP_CREATE, &mut map).unwrap()) };
     MapData::from_fd(made).unwrap()
 }
 
-/// Pins a flow table in the place of the one in `folder`.
-fn pin(folder: &Path, flows: &MapData) {
-    let path = folder.join(map::FLOWS);
+/// Pins a map in the place of the one in `folder`.
+fn pin(folder: &Path, name: &str, other: &MapData) {
+    let path = folder.join(name);
     fs::remove_file(&path).unwrap();
-    flows.pin(path).unwrap();
+    other.pin(path).unwrap();
 }
 
 /// Fills every other entry; what is in them.
