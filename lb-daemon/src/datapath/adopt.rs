@@ -1,6 +1,6 @@
 //! An upgrade in place. A version that changes the layout of the maps changes few of them; the others are pinned beside the new ones,
 //! and both programs use them while the one takes the place of the other. So connections are not copied, and none is lost. Where the
-//! flow table itself has changed, what it says is [carried over](super::predecessor).
+//! flow table itself has changed, or what its entries name, it is [carried over](super::predecessor).
 //!
 //! What belongs together is kept together, or not at all: an entry of the flow table names a real server by its slot, and would be
 //! another one's in a new array.

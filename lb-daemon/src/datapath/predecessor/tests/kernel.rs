@@ -170,25 +170,26 @@ fn what_an_interrupted_upgrade_has_begun_is_done_again() {
 }
 
 #[test]
-fn a_table_that_does_not_say_enough_is_forgotten_with_one_line() {
-    let without_generation: Vec<Field> = FIELDS.into_iter().filter(|field| field.0 != "generation").collect();
-    for (fields, reason) in [
-        (Some(without_generation), "its entries have no field `generation`"),
-        (None, "its map FLOWS has no BTF"),
-    ] {
+fn what_does_not_say_enough_is_forgotten_with_one_line() {
+    type Described = Option<(Vec<u8>, u32)>;
+    let flows: Vec<Field> = FIELDS.into_iter().filter(|field| field.0 != "generation").collect();
+    let reals: Vec<Field> = REAL_FIELDS.into_iter().filter(|field| field.0 != "state").collect();
+    let cases: [(&str, usize, Described, &str); 4] = [
+        (map::FLOWS, BUCKET, Some(describe(&flows)), "its entries have no field `generation`"),
+        (map::FLOWS, BUCKET, None, "its map FLOWS has no BTF"),
+        (map::REALS, SLOT, Some(describe_values(SLOT, &reals)), "its real servers have no field `state`"),
+        (map::REALS, SLOT, None, "its map REALS has no BTF"),
+    ];
+    for (name, size, described, reason) in cases {
         with_an_older_layout(move |_, folder| {
-            match fields {
-                Some(fields) => drop(fill(&Pinned::new(folder, &fields))),
-                None => pin(folder, map::FLOWS, &create(BUCKET, OLD_BUCKETS, None)),
-            }
+            fill(&Pinned::new(folder, &FIELDS));
+            pin(folder, name, &create(size, OLD_BUCKETS, described));
             let (datapath, notices) = open(folder);
             let before = LAYOUT_VERSION - 1;
             let why =
                 format!("connections of layout {before} cannot be carried over and are forgotten: {reason}");
-            assert_eq!(
-                notices.iter().filter(|notice| notice.contains("connections")).collect::<Vec<_>>(),
-                [&why]
-            );
+            let of_connections = notices.iter().filter(|notice| notice.contains("connections"));
+            assert_eq!(of_connections.collect::<Vec<_>>(), [&why]);
             assert_all(&*datapath.flow_table(), &[]);
         });
     }
