@@ -105,13 +105,14 @@ fn last_hops_that_are_not_kept_are_not_known() {
 }
 
 #[test]
-fn connections_that_change_meanwhile_are_all_there() {
-    with_an_older_layout(|_, folder| {
+fn connections_that_change_while_they_are_copied_are_all_there() {
+    with_an_older_layout(|pins, folder| {
         let old = Pinned::new(folder, &FIELDS);
         let connections = fill(&old);
+        let (flows, new) = old_and_new(pins);
         let changed = |meta: Meta| meta.used(ConnState::FinWait, meta.seen());
         let done = AtomicBool::new(false);
-        let (datapath, _) = thread::scope(|scope| {
+        let replacement = thread::scope(|scope| {
             scope.spawn(|| {
                 while !done.load(Ordering::Acquire) {
                     for (place, (key, meta)) in connections.iter().enumerate() {
@@ -120,11 +121,12 @@ fn connections_that_change_meanwhile_are_all_there() {
                     }
                 }
             });
-            let opened = open(folder);
+            let begun = Replacement::begin(pins, Box::new(flows), &new).unwrap();
             done.store(true, Ordering::Release);
-            opened
+            begun
         });
-        let all = standing(&*datapath.flow_table());
+        replacement.finish();
+        let all = standing(&new);
         for ((key, meta), (before, its)) in all.iter().zip(&connections) {
             assert!(key == before && [*its, changed(*its)].contains(meta), "{key:?} {meta:?}");
         }
@@ -137,17 +139,16 @@ fn what_changes_until_the_program_is_replaced_comes_along() {
     with_an_older_layout(|pins, folder| {
         let old = Pinned::new(folder, &FIELDS);
         let mut connections = fill(&old);
-        let inherited = adopt::from_older_layout(pins, &load::shapes(&LIMITS)).unwrap();
-        let (mut ebpf, _) = load::load((u32::MAX, 0), pins, &LIMITS, BpfLog::Off).unwrap();
-        let new = KernelFlowTable::open(pins, programs::clock(&mut ebpf).unwrap()).unwrap();
-        let (_, flows) = inherited.flows.unwrap();
+        let (flows, new) = old_and_new(pins);
         let replacement = Replacement::begin(pins, Box::new(flows), &new).unwrap();
-        let (key_of_first, meta) = connections[0];
-        connections[0].1 = meta.used(ConnState::Established, meta.seen().after(meta.seen()));
-        connections.push((key(client(CONNECTIONS), 1), connections[1].1));
-        old.set(0, key_of_first, connections[0].1);
-        old.set(1, connections[connections.len() - 1].0, connections[1].1);
+        let (first, meta) = connections[0];
+        let used = meta.used(ConnState::Established, meta.seen().after(meta.seen()));
+        let (made, its) = (key(client(CONNECTIONS), 1), connections[1].1);
+        old.set(0, first, used);
+        old.set(1, made, its);
         replacement.finish();
+        connections[0].1 = used;
+        connections.push((made, its));
         assert_all(&new, &connections);
     });
 }
@@ -158,8 +159,7 @@ fn what_an_interrupted_upgrade_has_begun_is_done_again() {
         let old = Pinned::new(folder, &FIELDS);
         let connections = fill(&old);
         // Killed before a program was attached: what it has copied has gone meanwhile.
-        drop(adopt::from_older_layout(pins, &load::shapes(&LIMITS)).unwrap());
-        drop(load::load((u32::MAX, 0), pins, &LIMITS, BpfLog::Off).unwrap());
+        drop(old_and_new(pins));
         let begun = MapData::from_pin(pins.map(map::FLOWS)).unwrap();
         let words = Mapped::<AtomicU64>::open(begun.fd().as_fd(), 2).unwrap();
         words.values()[0].store(key(client(9999), 1).word(), Ordering::Release);
@@ -193,6 +193,14 @@ fn what_does_not_say_enough_is_forgotten_with_one_line() {
             assert_all(&*datapath.flow_table(), &[]);
         });
     }
+}
+
+/// The flow table of the older layout, and the new one that is to take its place.
+fn old_and_new(pins: &Pins) -> (Predecessor, KernelFlowTable) {
+    let inherited = adopt::from_older_layout(pins, &load::shapes(&LIMITS)).unwrap();
+    let (mut ebpf, _) = load::load((u32::MAX, 0), pins, &LIMITS, BpfLog::Off).unwrap();
+    let (_, flows) = inherited.flows.unwrap();
+    (flows, KernelFlowTable::open(pins, programs::clock(&mut ebpf).unwrap()).unwrap())
 }
 
 fn open(older: &Path) -> (KernelDatapath, Vec<String>) {
