@@ -1,6 +1,6 @@
 //! Upgrades, with the maps of this layout as those of an older one.
 
-use std::{fs, thread};
+use std::{fs, path::Path, thread};
 
 use lb_common::LAYOUT_VERSION;
 use nix::{
@@ -19,7 +19,7 @@ fn maps_that_have_not_changed_are_the_same_maps() {
     with_an_older_layout(|pins, folder| {
         let before = id(&folder.join(map::FLOWS));
         let groups = changed(&[map::ROUTER]);
-        let adopted = adopt(pins, &load::shapes(&LIMITS), LAYOUT_VERSION - 1, folder, &groups).unwrap();
+        let adopted = adopt(pins, LAYOUT_VERSION - 1, folder, &groups);
         assert_eq!(adopted, all_but(&[map::ROUTER]));
         let (ebpf, notices) = load::load((u32::MAX, 0), pins, &LIMITS, BpfLog::Off).unwrap();
         drop(ebpf);
@@ -32,10 +32,22 @@ fn maps_that_have_not_changed_are_the_same_maps() {
 #[test]
 fn a_group_with_one_map_of_another_shape_begins_anew_and_so_does_what_needs_it() {
     with_an_older_layout(|pins, folder| {
-        fs::rename(folder.join(map::LOCALS), folder.join(map::REAL_KEYS)).unwrap();
+        fs::rename(folder.join(map::LOCALS), folder.join(map::REALS)).unwrap();
         let groups = changed(&[]);
-        let adopted = adopt(pins, &load::shapes(&LIMITS), LAYOUT_VERSION - 1, folder, &groups).unwrap();
+        let adopted = adopt(pins, LAYOUT_VERSION - 1, folder, &groups);
         assert_eq!(adopted, [map::LAST_HOPS, map::HASH_KEY, map::OVERFLOWS].into());
+    });
+}
+
+#[test]
+fn all_else_stays_where_real_servers_get_the_same_slots_in_another_map() {
+    with_an_older_layout(|pins, folder| {
+        let inherited = inherit(pins, &load::shapes(&LIMITS), &changed(&[map::REALS])).unwrap();
+        assert!(inherited.flows.is_none() && inherited.reals.is_some());
+        for name in all_but(&[map::REALS]) {
+            assert_eq!(id(&pins.map(name)), id(&folder.join(name)), "{name}");
+        }
+        assert!(!pins.map(map::REALS).exists());
     });
 }
 
@@ -43,7 +55,7 @@ fn a_group_with_one_map_of_another_shape_begins_anew_and_so_does_what_needs_it()
 fn services_stay_where_the_flow_table_has_changed() {
     with_an_older_layout(|pins, folder| {
         let groups = changed(&[map::FLOWS]);
-        let adopted = adopt(pins, &load::shapes(&LIMITS), LAYOUT_VERSION - 1, folder, &groups).unwrap();
+        let adopted = adopt(pins, LAYOUT_VERSION - 1, folder, &groups);
         assert_eq!(adopted, all_but(&[map::FLOWS, map::CHANGES]));
     });
 }
@@ -52,9 +64,9 @@ fn services_stay_where_the_flow_table_has_changed() {
 fn a_layout_in_which_maps_meant_something_else_is_left() {
     with_an_older_layout(|pins, folder| {
         let before = GROUPS.iter().map(|group| group.since).min().unwrap() - 1;
-        assert_eq!(adopt(pins, &load::shapes(&LIMITS), before, folder, &GROUPS).unwrap(), [].into());
+        assert_eq!(adopt(pins, before, folder, &GROUPS), [].into());
         let since = GROUPS.iter().map(|group| group.since).max().unwrap();
-        assert_eq!(adopt(pins, &load::shapes(&LIMITS), since, folder, &GROUPS).unwrap(), all_but(&[]));
+        assert_eq!(adopt(pins, since, folder, &GROUPS), all_but(&[]));
     });
 }
 
@@ -71,8 +83,13 @@ fn what_needs_a_name_is_a_map() {
     }
 }
 
+fn adopt(pins: &Pins, version: u32, folder: &Path, groups: &[Group]) -> BTreeSet<&'static str> {
+    let older = Older { version, folder: folder.to_owned() };
+    older.adopt(pins, &load::shapes(&LIMITS), groups, &BTreeSet::new()).unwrap()
+}
+
 /// The groups, of which those that hold these maps have changed with this layout, and no other ever has.
-fn changed(maps: &[&str]) -> [Group; 6] {
+fn changed(maps: &[&str]) -> [Group; 7] {
     GROUPS.map(|group| {
         let has_changed = group.maps.iter().any(|name| maps.contains(name));
         Group { since: if has_changed { LAYOUT_VERSION } else { 0 }, ..group }
