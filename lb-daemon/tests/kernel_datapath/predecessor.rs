@@ -139,7 +139,7 @@ fn maps_of_another_layout_go_when_the_new_program_runs() {
 }
 
 #[test]
-fn a_flow_table_that_the_program_uses_is_not_given_up_for_an_older_one() {
+fn maps_that_the_program_uses_are_not_given_up_for_older_ones() {
     in_lab(|lab| {
         let (mut first, _) = lab.open(&["lbt0"]);
         reconcile(&mut first, &tables()).unwrap();
@@ -148,10 +148,12 @@ fn a_flow_table_that_the_program_uses_is_not_given_up_for_an_older_one() {
         // Killed after the program was replaced, before the maps of the version before it were removed.
         let older = lab.pin_dir.join(format!("v{}", LAYOUT_VERSION - 1));
         fs::create_dir(&older).unwrap();
-        let table = Array::<MapData, u64>::create(16, 0).unwrap();
-        table.pin(older.join(map::FLOWS)).unwrap();
+        for name in [map::FLOWS, map::REALS] {
+            let other = Array::<MapData, u64>::create(16, 0).unwrap();
+            other.pin(older.join(name)).unwrap();
+        }
         let (second, notices) = lab.open(&["lbt0"]);
-        assert_eq!(standing(&second), connections);
+        assert_eq!((standing(&second), second.installed().unwrap()), (connections, tables()));
         assert_eq!(notices, [format!("removed the maps of another version in {}", older.display())]);
     });
 }
