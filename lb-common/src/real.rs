@@ -1,6 +1,7 @@
 //! A real server of a service: where to send a packet, and by which method.
 
-/// One entry of the real server array. A real server that stands in two services has an entry in each.
+/// One entry of the real server array. A real server that stands in two services has an entry in each. A version with another layout
+/// finds the fields by their names, as those of a [flow](crate::flow_table::RawEntry).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Real {

@@ -296,6 +296,21 @@ mod tests {
     }
 
     #[test]
+    fn real_servers_keep_their_slots_where_an_upgrade_has_left_no_services() {
+        let world = World::three_weighted();
+        let mut turned = world.clone();
+        turned.config.services[0].reals.rotate_left(1);
+        let first = world.fresh();
+        let upgraded = Tables { role: RouterRole::Standby, reals: first.reals.clone(), ..Tables::default() };
+        let second = turned.plan(&upgraded, &BTreeMap::new()).unwrap();
+        let seats = |tables: &Tables| -> Vec<(u32, [u8; 4], u32)> {
+            tables.reals.iter().map(|(slot, real)| (*slot, real.address, real.generation)).collect()
+        };
+        assert_eq!(seats(&second), seats(&first));
+        assert!(second.reals.values().all(|real| real.state == RealState::Up as u8));
+    }
+
+    #[test]
     fn a_freed_slot_is_the_last_resort_and_has_the_next_generation() {
         let mut world = World::two_servers();
         world.config.limits.reals = 3;

@@ -9,12 +9,14 @@ pub const WAYS: usize = 8;
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RawBucket {
-    /// Its entries.
+    /// Its entries; found by this name, too.
     pub ways: [RawEntry; WAYS],
 }
 
-/// An entry with names for its parts, for `bpftool map dump`: the first eight bytes are the [`Key`], the others the
-/// [`Meta`], each on a little-endian machine.
+/// An entry with names for its parts: the first eight bytes are the [`Key`], the others the [`Meta`], each on a little-endian machine.
+///
+/// The names stand in the map's BTF, for `bpftool map dump`, and for a version with another layout, which finds the parts by them: a name
+/// keeps its meaning, its unit and its packing, and what changes one of these changes the name.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RawEntry {

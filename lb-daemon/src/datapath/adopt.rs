@@ -1,18 +1,22 @@
 //! An upgrade in place. A version that changes the layout of the maps changes few of them; the others are pinned beside the new ones,
-//! and both programs use them while the one takes the place of the other. So connections are not copied, and none is lost.
+//! and both programs use them while the one takes the place of the other. So connections are not copied, and none is lost. Where the
+//! flow table itself has changed, or what its entries name, it is [carried over](super::predecessor).
 //!
 //! What belongs together is kept together, or not at all: an entry of the flow table names a real server by its slot, and would be
 //! another one's in a new array.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::PathBuf};
 
-use aya::maps::MapData;
+use aya::maps::{MapData, MapInfo};
 use lb_common::map;
 
 use super::{
     Error,
     load::{self, Shape},
+    old_reals::OldReals,
     pins::Pins,
+    predecessor::Predecessor,
+    resize,
 };
 
 /// Maps that belong together.
@@ -21,161 +25,151 @@ struct Group {
     /// The first layout since which none of them has changed its shape or its meaning.
     since: u32,
     maps: &'static [&'static str],
+    /// Maps that these mean nothing without.
+    needs: &'static [&'static str],
 }
 
-/// In the order in which one needs those before it. The rest begins anew: caches, the filter, which is written at every start, and the
-/// programs that a program jumps to.
-const GROUPS: [Group; 3] = [
+/// Each behind those that it needs. The rest begins anew: caches, the filter, which is written at every start, and the programs that a
+/// program jumps to.
+const GROUPS: [Group; 7] = [
+    Group { since: 3, maps: &[map::REALS], needs: &[] },
+    Group { since: 3, maps: &[map::REAL_KEYS, map::REAL_COUNTERS], needs: &[map::REALS] },
+    // The secret says where a neighbour is looked for.
+    Group { since: 3, maps: &[map::LAST_HOPS, map::HASH_KEY], needs: &[] },
+    Group { since: 3, maps: &[map::OVERFLOWS], needs: &[] },
+    Group { since: 3, maps: &[map::FLOWS, map::CHANGES], needs: &[map::REALS, map::LAST_HOPS] },
     Group {
         since: 3,
-        maps: &[
-            map::FLOWS,
-            map::CHANGES,
-            map::HASH_KEY,
-            map::LAST_HOPS,
-            map::OVERFLOWS,
-            map::REALS,
-            map::REAL_KEYS,
-            map::REAL_COUNTERS,
-        ],
+        maps: &[map::SERVICES, map::RINGS, map::POSITIONS, map::LOCALS, map::PEER_HOPS],
+        needs: &[map::REALS],
     },
-    Group { since: 3, maps: &[map::SERVICES, map::RINGS, map::POSITIONS, map::LOCALS, map::PEER_HOPS] },
-    Group { since: 3, maps: &[map::ROUTER] },
+    Group { since: 3, maps: &[map::ROUTER], needs: &[map::SERVICES] },
 ];
 
-/// Pins what the newest older layout has and this one has just so. Returns a line for the operator where there was something.
+/// What an older layout leaves.
+#[derive(Default)]
+pub(super) struct Inheritance {
+    /// Lines for the operator.
+    pub(super) notices: Vec<String>,
+    /// Number of that layout and its flow table, where this one's is another and shall have what stands in it.
+    pub(super) flows: Option<(u32, Predecessor)>,
+    /// Its real servers, where they are to be written to the map of this layout.
+    pub(super) reals: Option<OldReals>,
+}
+
+/// Pins what the newest older layout has and this one has just so, and opens what is to be carried over.
 ///
 /// # Errors
 /// When a map cannot be pinned.
-pub(super) fn from_older_layout(pins: &Pins, shapes: &[Shape]) -> Result<Option<String>, Error> {
-    let Some((version, folder)) = pins.older_layout()? else { return Ok(None) };
-    let adopted = adopt(pins, shapes, version, &folder, &GROUPS)?;
-    let line = format!("{adopted} maps of layout {version} are kept, with what stands in them");
-    Ok((adopted > 0).then_some(line))
+pub(super) fn from_older_layout(pins: &Pins, shapes: &[Shape]) -> Result<Inheritance, Error> {
+    inherit(pins, shapes, &GROUPS)
 }
 
-/// Pins the maps of each group that is as it was in layout `version`, up to the first that is not. How many there are.
-fn adopt(
-    pins: &Pins,
-    shapes: &[Shape],
-    version: u32,
-    folder: &Path,
-    groups: &[Group],
-) -> Result<usize, Error> {
-    let mut adopted = 0;
-    for group in groups {
-        let old = |name: &str| folder.join(name);
-        let fits = |name: &str| {
-            let shape = shapes.iter().find(|shape| shape.name == name);
-            shape.is_some_and(|shape| {
-                load::pinned_entries(shape, &old(name)).is_ok_and(|found| found.is_some())
-            })
-        };
-        if version < group.since || !group.maps.iter().all(|name| fits(name)) {
-            break;
-        }
-        for name in group.maps {
-            let path = pins.map(name);
-            // One that was killed in the middle of this has begun.
-            if !path.exists() {
-                let pinned = MapData::from_pin(old(name)).map_err(|error| error.to_string());
-                pinned
-                    .and_then(|map| map.pin(&path).map_err(|error| error.to_string()))
-                    .map_err(|error| Error::Setup(format!("{}: {error}", path.display())))?;
-            }
-            adopted += 1;
-        }
+fn inherit(pins: &Pins, shapes: &[Shape], groups: &[Group]) -> Result<Inheritance, Error> {
+    let Some((version, folder)) = pins.older_layout()? else { return Ok(Inheritance::default()) };
+    let older = Older { version, folder };
+    let (of_reals, others) = groups.split_at(1);
+    let mut kept = older.adopt(pins, shapes, of_reals, &BTreeSet::new())?;
+    let reals = if kept.is_empty() { older.reals(pins)? } else { Ok(None) };
+    // In the same slots they are the same, whatever the map.
+    let standing = BTreeSet::from_iter(reals.is_ok().then_some(map::REALS));
+    kept.extend(older.adopt(pins, shapes, others, &standing)?);
+    let mut inheritance = Inheritance::default();
+    if !kept.is_empty() {
+        let line = format!("{} maps of layout {version} are kept, with what stands in them", kept.len());
+        inheritance.notices.push(line);
     }
-    Ok(adopted)
+    match older.flows(pins, &kept)?.and_then(|flows| Ok((flows, reals?))) {
+        Ok((flows, reals)) => {
+            inheritance.flows = flows.map(|flows| (version, flows));
+            inheritance.reals = reals;
+        }
+        Err(reason) => inheritance.notices.push(format!(
+            "connections of layout {version} cannot be carried over and are forgotten: {reason}"
+        )),
+    }
+    Ok(inheritance)
+}
+
+/// An older layout.
+struct Older {
+    version: u32,
+    folder: PathBuf,
+}
+
+impl Older {
+    /// Pins the maps of each group that is as it was in this layout, and has what it needs, kept or `standing`. Which they are.
+    fn adopt(
+        &self,
+        pins: &Pins,
+        shapes: &[Shape],
+        groups: &[Group],
+        standing: &BTreeSet<&'static str>,
+    ) -> Result<BTreeSet<&'static str>, Error> {
+        let mut adopted = BTreeSet::new();
+        for group in groups {
+            let fits = |name: &str| {
+                let shape = shapes.iter().find(|shape| shape.name == name);
+                shape.is_some_and(|shape| {
+                    let found = load::pinned_entries(shape, &self.folder.join(name));
+                    found.is_ok_and(|entries| entries.is_some())
+                })
+            };
+            let has = |name: &&str| adopted.contains(name) || standing.contains(name);
+            if self.version < group.since
+                || !group.needs.iter().all(has)
+                || !group.maps.iter().all(|name| fits(name))
+            {
+                continue;
+            }
+            group.maps.iter().try_for_each(|name| self.pin(pins, name))?;
+            adopted.extend(group.maps);
+        }
+        Ok(adopted)
+    }
+
+    fn pin(&self, pins: &Pins, name: &str) -> Result<(), Error> {
+        let path = pins.map(name);
+        // One that was killed in the middle of this has begun.
+        if path.exists() {
+            return Ok(());
+        }
+        let pinned = MapData::from_pin(self.folder.join(name)).map_err(|error| error.to_string());
+        pinned
+            .and_then(|map| map.pin(&path).map_err(|error| error.to_string()))
+            .map_err(|error| Error::Setup(format!("{}: {error}", path.display())))
+    }
+
+    /// Its real servers, to be written to another map; `None` where there are none, or newer ones stand there.
+    fn reals(&self, pins: &Pins) -> Result<Result<Option<OldReals>, String>, Error> {
+        if has_taken_over(pins, map::REALS)? || !self.folder.join(map::REALS).exists() {
+            return Ok(Ok(None));
+        }
+        Ok(OldReals::read(&self.folder).map(Some))
+    }
+
+    /// Its flow table, to be carried over; `None` where it has none, where it is kept, or where another has taken its place.
+    fn flows(
+        &self,
+        pins: &Pins,
+        kept: &BTreeSet<&str>,
+    ) -> Result<Result<Option<Predecessor>, String>, Error> {
+        if kept.contains(map::FLOWS) || has_taken_over(pins, map::FLOWS)? {
+            return Ok(Ok(None));
+        }
+        // One that was killed in the middle of this may have begun; what it has copied is old by now.
+        pins.drop_flow_table()?;
+        Ok(Predecessor::open(&self.folder, self.version, kept.contains(map::LAST_HOPS)))
+    }
+}
+
+/// Whether a program that runs uses a map of this layout: what stands there is newer than anything in an older one.
+fn has_taken_over(pins: &Pins, name: &str) -> Result<bool, Error> {
+    match MapInfo::from_pin(pins.map(name)) {
+        Ok(info) => Ok(resize::running_maps(pins)?.contains(&info.id())),
+        Err(_) => Ok(false),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{fs, thread};
-
-    use aya::maps::MapInfo;
-    use lb_common::LAYOUT_VERSION;
-    use nix::{
-        mount::{MntFlags, MsFlags, mount, umount2},
-        sched::{CloneFlags, unshare},
-        unistd::geteuid,
-    };
-
-    use super::*;
-    use crate::config::{BpfLog, Limits};
-
-    const LIMITS: Limits = Limits { flows: 4096, services: 4, reals: 16 };
-
-    #[test]
-    fn maps_that_have_not_changed_are_the_same_maps() {
-        with_an_older_layout(|pins, folder| {
-            let before = id(&folder.join(map::FLOWS));
-            let groups = [Group { since: LAYOUT_VERSION - 1, ..GROUPS[0] }, GROUPS[1], GROUPS[2]];
-            let adopted = adopt(pins, &load::shapes(&LIMITS), LAYOUT_VERSION - 1, folder, &groups[..1]);
-            assert_eq!(adopted.unwrap(), groups[0].maps.len());
-            let (ebpf, notices) = load::load((u32::MAX, 0), pins, &LIMITS, BpfLog::Off).unwrap();
-            drop(ebpf);
-            assert_eq!(notices, [""; 0]);
-            assert_eq!(id(&pins.map(map::FLOWS)), before, "not a copy");
-            assert_ne!(id(&pins.map(map::ROUTER)), id(&folder.join(map::ROUTER)), "another group");
-        });
-    }
-
-    #[test]
-    fn a_group_with_one_map_of_another_shape_begins_anew_and_so_do_those_after_it() {
-        with_an_older_layout(|pins, folder| {
-            fs::rename(folder.join(map::LOCALS), folder.join(map::OVERFLOWS)).unwrap();
-            let groups = GROUPS.map(|group| Group { since: 0, ..group });
-            let adopted = adopt(pins, &load::shapes(&LIMITS), LAYOUT_VERSION - 1, folder, &groups);
-            assert_eq!(adopted.unwrap(), 0);
-        });
-    }
-
-    #[test]
-    fn a_layout_in_which_maps_meant_something_else_is_left() {
-        with_an_older_layout(|pins, folder| {
-            let before = GROUPS[0].since - 1;
-            assert_eq!(adopt(pins, &load::shapes(&LIMITS), before, folder, &GROUPS).unwrap(), 0);
-            let all: usize = GROUPS.iter().map(|group| group.maps.len()).sum();
-            let since = GROUPS.iter().map(|group| group.since).max().unwrap();
-            assert_eq!(adopt(pins, &load::shapes(&LIMITS), since, folder, &GROUPS).unwrap(), all);
-        });
-    }
-
-    #[test]
-    fn what_needs_a_name_is_a_map() {
-        let shapes = load::shapes(&LIMITS);
-        for name in GROUPS.iter().flat_map(|group| group.maps) {
-            assert!(shapes.iter().any(|shape| shape.name == *name), "{name}");
-        }
-    }
-
-    fn id(path: &Path) -> u32 {
-        MapInfo::from_pin(path).unwrap().id()
-    }
-
-    /// Runs a test with pins in which an older layout has every map, and the present one none; in a mount namespace with a BPF file
-    /// system of its own.
-    fn with_an_older_layout(test: impl FnOnce(&Pins, &Path) + Send + 'static) {
-        if !geteuid().is_root() {
-            eprintln!("SKIPPED: maps need root");
-            return;
-        }
-        let body = move || {
-            unshare(CloneFlags::CLONE_NEWNS).unwrap();
-            let none = None::<&str>;
-            mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
-            let folder = tempfile::tempdir().unwrap();
-            mount(Some("bpf"), folder.path(), Some("bpf"), MsFlags::empty(), none).unwrap();
-            let (pins, _) = Pins::create(folder.path()).unwrap();
-            drop(load::load((u32::MAX, 0), &pins, &LIMITS, BpfLog::Off).unwrap());
-            let older = folder.path().join(format!("v{}", LAYOUT_VERSION - 1));
-            fs::rename(pins.maps(), &older).unwrap();
-            let (pins, _) = Pins::create(folder.path()).unwrap();
-            assert_eq!(pins.older_layout().unwrap(), Some((LAYOUT_VERSION - 1, older.clone())));
-            test(&pins, &older);
-            umount2(folder.path(), MntFlags::MNT_DETACH).unwrap();
-        };
-        thread::spawn(body).join().expect("the test in its namespace");
-    }
-}
+pub(super) mod tests;

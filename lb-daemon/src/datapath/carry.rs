@@ -1,20 +1,67 @@
-//! Carries the connections of one flow table over into another that has more buckets or fewer, while the program uses the one and
-//! then the other. The rules are those of the flow table: each entry is changed by one exchange.
+//! Carries the connections of one flow table over into another that has more buckets or fewer, or another layout, while the program
+//! uses the one and then the other. The rules are those of the flow table: each entry is changed by one exchange.
 //!
 //! What is made or changed while the whole table is copied has a mark, and is copied again by that. An entry that goes in the old
 //! table meanwhile stays in the new one until it is due.
 
 use lb_common::{
     IPPROTO_TCP, IPPROTO_UDP,
-    flow_table::{Bucket as _, Key, MARKS, Meta, Places, Rank, Shared, Standing, WAYS, insert, rank, worst},
+    flow_table::{
+        Bucket as _, Key, MARKS, Meta, Places, Rank, Shared, SharedMarks, Standing, WAYS, bucket_capacity,
+        insert, rank, worst,
+    },
 };
 
 use super::{Clock, FlowTable};
 use crate::sync::record::Server;
 
-/// From one table to another of the same secret and the same real servers.
+/// A flow table that another takes the place of.
+pub(super) trait Source {
+    /// How many buckets it has.
+    fn buckets(&self) -> usize;
+
+    /// Connections that it is made for.
+    fn capacity(&self) -> u64;
+
+    /// Shows every connection of a bucket, below [`buckets`](Self::buckets). An entry that changes meanwhile is left out.
+    fn connections(&self, bucket: usize, show: &mut dyn FnMut(Key, Meta));
+
+    /// Shows the buckets that have changed since this was asked last, and perhaps others. What is read of a bucket from then on is
+    /// newer than the mark that it was shown for.
+    fn changed(&self, show: &mut dyn FnMut(usize));
+}
+
+impl<T: FlowTable> Source for T {
+    fn buckets(&self) -> usize {
+        FlowTable::buckets(self).len()
+    }
+
+    fn capacity(&self) -> u64 {
+        u32::try_from(Source::buckets(self)).map_or(u64::MAX, |buckets| bucket_capacity(buckets).into())
+    }
+
+    fn connections(&self, bucket: usize, show: &mut dyn FnMut(Key, Meta)) {
+        let bucket = FlowTable::buckets(self).get(bucket);
+        for (_, key, meta) in bucket.into_iter().flat_map(Shared::entries) {
+            show(key, meta);
+        }
+    }
+
+    fn changed(&self, show: &mut dyn FnMut(usize)) {
+        take_marks(self.changes(), show);
+    }
+}
+
+/// Takes the marks of a table: the numbers of its buckets that have changed.
+pub(super) fn take_marks(marks: &[SharedMarks], show: &mut dyn FnMut(usize)) {
+    for (value, marks) in marks.iter().enumerate() {
+        marks.take().for_each(|number| show(value * MARKS + number));
+    }
+}
+
+/// From one table to another of the same real servers, and of the same last hops where the one knows any.
 pub(super) struct Carry<'a> {
-    from: &'a dyn FlowTable,
+    from: &'a dyn Source,
     to: &'a dyn FlowTable,
     clock: Clock,
     /// Whether packets use the new table: what they have written there is newer.
@@ -23,7 +70,7 @@ pub(super) struct Carry<'a> {
 
 impl<'a> Carry<'a> {
     /// Into a table that no packet uses yet.
-    pub(super) fn new(from: &'a dyn FlowTable, to: &'a dyn FlowTable, clock: Clock) -> Self {
+    pub(super) fn new(from: &'a dyn Source, to: &'a dyn FlowTable, clock: Clock) -> Self {
         Self { from, to, clock, in_use: false }
     }
 
@@ -35,37 +82,31 @@ impl<'a> Carry<'a> {
     /// Copies every connection; how many there are.
     pub(super) fn everything(&self) -> u64 {
         // Taken first: what changes from here on has a mark that is found.
-        for marks in self.from.changes() {
-            marks.take().for_each(drop);
-        }
-        self.from.buckets().iter().map(|bucket| self.bucket(bucket)).sum()
+        self.from.changed(&mut |_| {});
+        (0..self.from.buckets()).map(|bucket| self.bucket(bucket)).sum()
     }
 
     /// Copies what has changed since; how many buckets that were.
     pub(super) fn changes(&self) -> usize {
         let mut changed = 0;
-        for (value, marks) in self.from.changes().iter().enumerate() {
-            for number in marks.take() {
-                changed += 1;
-                if let Some(bucket) = self.from.buckets().get(value * MARKS + number) {
-                    self.bucket(bucket);
-                }
-            }
-        }
+        self.from.changed(&mut |bucket| {
+            changed += 1;
+            self.bucket(bucket);
+        });
         changed
     }
 
     /// Copies the connections of a bucket; how many those are.
-    fn bucket(&self, bucket: &Shared) -> u64 {
+    fn bucket(&self, bucket: usize) -> u64 {
         let mut count = 0;
-        for (_, key, meta) in bucket.entries() {
-            if let Some(server) = Server::of_entry(self.from, key, meta)
+        self.from.connections(bucket, &mut |key, meta| {
+            if let Some(server) = Server::of_entry(self.to, key, meta)
                 && self.clock.timeouts.remaining(meta, self.clock.now) > 0
             {
                 count += 1;
                 self.put(key, meta, &server);
             }
-        }
+        });
         count
     }
 
@@ -113,4 +154,4 @@ impl<'a> Carry<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

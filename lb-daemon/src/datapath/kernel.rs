@@ -7,7 +7,10 @@ use aya::Ebpf;
 use lb_common::{Counter, RealCounters, Reason, ServiceKey, map};
 
 use super::{
-    Datapath, Error, FlowTable, Lease, Op, Schedules, adopt, attach,
+    Datapath, Error, FlowTable, Lease, Op, Schedules,
+    adopt::{self, Inheritance},
+    attach,
+    carry::Source,
     entry::Entry,
     flow_table::{KernelFlowTable, mapped},
     lease::KernelLease,
@@ -17,7 +20,8 @@ use super::{
     preflight,
     program_log::ProgramLog,
     programs,
-    resize::{self, Resize},
+    replacement::Replacement,
+    resize,
     schedules::KernelSchedules,
 };
 use crate::{
@@ -86,9 +90,11 @@ impl KernelDatapath {
     ) -> Result<(Self, Vec<String>), Error> {
         attach::refuse_foreign(pins, interfaces)?;
         resize::settle(pins)?;
-        let kept = adopt::from_older_layout(pins, &load::shapes(&settings.limits))?;
+        let Inheritance { notices: inherited, flows, reals } =
+            adopt::from_older_layout(pins, &load::shapes(&settings.limits))?;
         let (pins, mut ebpf, mut notices) = load_in(pins, kernel, settings)?;
-        notices.extend(kept);
+        notices.extend(inherited);
+        reals.map_or(Ok(()), |reals| reals.install(&pins))?;
         let log = match settings.bpf_log {
             BpfLog::Off => None,
             BpfLog::Warn | BpfLog::Info | BpfLog::Debug => {
@@ -100,16 +106,20 @@ impl KernelDatapath {
         let flow_table = Arc::new(KernelFlowTable::open(&pins, clock()?)?);
         let schedules = Arc::new(KernelSchedules::open(&pins)?);
         let lease = Arc::new(KernelLease(mapped(&pins, map::LEASES)?));
-        let resize = match pins.current() {
-            Some(current) => {
+        let old: Option<(String, Box<dyn Source>)> = match (flows, pins.current()) {
+            (Some((version, flows)), _) => Some((format!("layout {version}"), Box::new(flows))),
+            (None, Some(current)) => {
                 let old = KernelFlowTable::open(&current, clock()?)?;
-                Some(Resize::begin(&pins, old, &flow_table)?)
+                Some(("limits.flows".to_owned(), Box::new(old)))
             }
-            None => None,
+            (None, None) => None,
         };
+        let begin = |(why, old)| Ok((why, Replacement::begin(&pins, old, &flow_table)?));
+        let replacement = old.map(begin).transpose()?;
         let (entry, attached) = Entry::attach(ebpf, &pins, interfaces)?;
-        if let Some(resize) = resize {
-            notices.push(resize.finish(&pins)?);
+        if let Some((why, replacement)) = replacement {
+            notices.push(format!("{why}: {}", replacement.finish()));
+            pins.adopt_next()?;
         }
         notices.extend(attached.notices);
         for folder in pins.remove_other_layouts()? {

@@ -1,6 +1,6 @@
 //! An array map in this process's memory: the program's values, while it reads and writes them.
 
-use std::{io, marker::PhantomData, os::fd::BorrowedFd};
+use std::{io, marker::PhantomData, os::fd::BorrowedFd, sync::atomic::AtomicU64};
 
 use lb_common::{
     LastHop, Lease, Real, SharedHop, SharedLease,
@@ -24,6 +24,9 @@ unsafe impl Concurrent for SharedMarks {}
 // SAFETY: one atomic, as large as a value of the map.
 unsafe impl Concurrent for SharedLease {}
 
+// SAFETY: one atomic. The kernel rounds the size of an array's value up to eight bytes, so that words are all there is.
+unsafe impl Concurrent for AtomicU64 {}
+
 /// The values of a map that was made with `BPF_F_MMAPABLE`.
 pub(super) struct Mapped<T> {
     memory: MmapRaw,
@@ -32,7 +35,7 @@ pub(super) struct Mapped<T> {
 }
 
 impl<T> Mapped<T> {
-    /// Maps the first `entries` values of the array map behind `map`.
+    /// Maps the first `entries` values of the array map behind `map`, or that many words of it.
     ///
     /// # Errors
     /// What the kernel says: also where the map may not be mapped, or is shorter.

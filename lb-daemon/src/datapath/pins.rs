@@ -96,6 +96,14 @@ impl Pins {
         OF_FLOW_TABLE.iter().try_for_each(|name| remove_file(&self.next_map(name)))
     }
 
+    /// Forgets a flow table of this layout that no program has used.
+    ///
+    /// # Errors
+    /// When a pin cannot be removed.
+    pub(super) fn drop_flow_table(&self) -> Result<(), Error> {
+        OF_FLOW_TABLE.iter().try_for_each(|name| remove_file(&self.map(name)))
+    }
+
     fn next_map(&self, name: &str) -> PathBuf {
         self.maps().join(format!("{name}_NEXT"))
     }

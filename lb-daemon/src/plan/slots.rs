@@ -95,14 +95,13 @@ const fn is_free(real: &Real) -> bool {
     real.state == RealState::Removed as u8
 }
 
-/// The seats of installed real servers, by what makes a server the same one: another method is another server.
+/// The seats of installed real servers, by what makes a server the same one: another method is another server. Each names its
+/// service itself: after an upgrade the services may be missing, and connections stay with whom they are with.
 fn installed_seats(inputs: &Inputs<'_>) -> BTreeMap<(RealId, Method), Seat> {
-    let services: BTreeMap<u32, ServiceKey> =
-        inputs.installed.services.iter().map(|(&key, service)| (service.id, key)).collect();
     let reals = inputs.installed.reals.iter().filter(|(_, real)| !is_free(real));
     reals
         .filter_map(|(&slot, real)| {
-            let service = *services.get(&real.service)?;
+            let service = ServiceKey::new(real.protocol, real.virtual_address, real.virtual_port);
             let id = RealId { service, address: Ipv4Addr::from(real.address), port: real.port };
             Some(((id, Method::from_u8(real.method)?), Seat { slot, generation: real.generation }))
         })

@@ -138,6 +138,26 @@ fn maps_of_another_layout_go_when_the_new_program_runs() {
     });
 }
 
+#[test]
+fn maps_that_the_program_uses_are_not_given_up_for_older_ones() {
+    in_lab(|lab| {
+        let (mut first, _) = lab.open(&["lbt0"]);
+        reconcile(&mut first, &tables()).unwrap();
+        let connections = fill(lab, &first, 100);
+        drop(first);
+        // Killed after the program was replaced, before the maps of the version before it were removed.
+        let older = lab.pin_dir.join(format!("v{}", LAYOUT_VERSION - 1));
+        fs::create_dir(&older).unwrap();
+        for name in [map::FLOWS, map::REALS] {
+            let other = Array::<MapData, u64>::create(16, 0).unwrap();
+            other.pin(older.join(name)).unwrap();
+        }
+        let (second, notices) = lab.open(&["lbt0"]);
+        assert_eq!((standing(&second), second.installed().unwrap()), (connections, tables()));
+        assert_eq!(notices, [format!("removed the maps of another version in {}", older.display())]);
+    });
+}
+
 /// Makes that many established connections, as the program does. Returns them in their order.
 fn fill(lab: &Lab, datapath: &KernelDatapath, count: u16) -> Vec<(Client, u16)> {
     let table = datapath.flow_table();

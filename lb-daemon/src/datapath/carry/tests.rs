@@ -8,7 +8,7 @@ use lb_common::{
 use super::*;
 use crate::datapath::Error;
 
-const NOW: u32 = 1000;
+pub(in crate::datapath) const NOW: u32 = 1000;
 
 #[test]
 fn every_connection_is_found_in_a_larger_table_and_in_a_smaller_one() {
@@ -105,13 +105,13 @@ fn what_packets_have_written_in_the_new_table_stays() {
 }
 
 /// A flow table and its real servers 1 and 2, of one service.
-struct Table {
+pub(in crate::datapath) struct Table {
     buckets: Vec<Shared>,
     changes: Vec<SharedMarks>,
 }
 
 impl Table {
-    fn new(flows: u32) -> Self {
+    pub(in crate::datapath) fn new(flows: u32) -> Self {
         Self::of_buckets(bucket_count(flows))
     }
 
@@ -148,14 +148,14 @@ impl Table {
         self.changes[number / MARKS].set(number % MARKS);
     }
 
-    fn find(&self, key: Key) -> Vec<Meta> {
+    pub(in crate::datapath) fn find(&self, key: Key) -> Vec<Meta> {
         let places = self.places(key);
         let all = [places.first, places.second].map(|number| &self.buckets[number as usize]);
         let mine = all.into_iter().flat_map(Shared::entries).filter(|(_, its, _)| *its == key);
         mine.map(|(_, _, meta)| meta).collect()
     }
 
-    fn count(&self) -> usize {
+    pub(in crate::datapath) fn count(&self) -> usize {
         self.buckets.iter().map(|bucket| bucket.entries().count()).sum()
     }
 
@@ -178,17 +178,7 @@ impl FlowTable for Table {
     }
 
     fn real(&self, index: u16) -> Option<Real> {
-        matches!(index, 1 | 2).then_some(Real {
-            address: [10, 0, 0, u8::try_from(index).unwrap()],
-            port: 80,
-            method: Method::Nat as u8,
-            state: RealState::Up as u8,
-            generation: 1,
-            virtual_address: [192, 0, 2, 1],
-            virtual_port: 80,
-            protocol: IPPROTO_TCP,
-            ..Real::default()
-        })
+        matches!(index, 1 | 2).then(|| real(u8::try_from(index).unwrap()))
     }
 
     fn last_hops(&self) -> &[SharedHop] {
@@ -200,19 +190,34 @@ impl FlowTable for Table {
     }
 }
 
+/// A real server of the one service.
+pub(in crate::datapath) fn real(host: u8) -> Real {
+    Real {
+        address: [10, 0, 0, host],
+        port: 80,
+        method: Method::Nat as u8,
+        state: RealState::Up as u8,
+        generation: 1,
+        virtual_address: [192, 0, 2, 1],
+        virtual_port: 80,
+        protocol: IPPROTO_TCP,
+        ..Real::default()
+    }
+}
+
 fn carry<'a>(from: &'a Table, to: &'a Table) -> Carry<'a> {
     Carry::new(from, to, from.clock().unwrap())
 }
 
-fn client(number: u16) -> Client {
+pub(in crate::datapath) fn client(number: u16) -> Client {
     Client::new([198, 51, 100, 7], 1024 + number)
 }
 
-fn key(client: Client, real: u16) -> Key {
+pub(in crate::datapath) fn key(client: Client, real: u16) -> Key {
     Key::new(client, real)
 }
 
-fn established(seen: u32) -> Meta {
+pub(in crate::datapath) fn established(seen: u32) -> Meta {
     meta(ConnState::Established, seen)
 }
 
@@ -220,7 +225,7 @@ fn closed(seen: u32) -> Meta {
     meta(ConnState::Close, seen)
 }
 
-fn half_open() -> Meta {
+pub(in crate::datapath) fn half_open() -> Meta {
     meta(ConnState::SynRecv, NOW - 9)
 }
 
