@@ -1,7 +1,7 @@
 //! The way of a packet whose connection is known.
 
 use aya_ebpf::bindings::xdp_md;
-use lb_common::{IPPROTO_UDP, RealState, Reason, flow_table::Stamp};
+use lb_common::{IPPROTO_TCP, IPPROTO_UDP, RealState, Reason, flow_table::Stamp};
 
 use crate::{
     addresses::Concern,
@@ -14,7 +14,7 @@ use crate::{
     last_hops,
     outcome::Outcome,
     packet::{Macs, Packet},
-    peer::Peer,
+    peer::{self, Peer},
     tcp_state::{self, Side},
 };
 
@@ -39,6 +39,11 @@ pub(crate) fn process(frame: &mut Frame, packet: &Packet, concern: Concern, now:
 #[inline(always)]
 fn from_client(frame: &mut Frame, packet: &Packet, connection: &Connection) -> Outcome {
     forward::check_ttl(packet)?;
+    if may_be_a_later_one(packet, connection)
+        && let Peer::Reachable(peer) = Peer::of(frame, packet.macs)?
+    {
+        return peer::second_chance(frame, &peer);
+    }
     let side = connection.client_side();
     let hop = match side {
         Side::Input => last_hop(frame, packet, connection.meta.hop())?,
@@ -102,6 +107,16 @@ fn changed_last_hop(ctx: *mut xdp_md) -> u32 {
         }
         Err(_) => OVERHEARD,
     }
+}
+
+/// Whether a packet may be of a later connection with the same addresses and ports, which the peer has scheduled and not told
+/// of yet: what it has told is that this one is over. Clients take a port again at once, and a handover then finds its packets
+/// taken for those of the connection before, at another real server. The entry stays as it is: it knows no more than the peer.
+#[inline(always)]
+fn may_be_a_later_one(packet: &Packet, connection: &Connection) -> bool {
+    packet.key.protocol == IPPROTO_TCP
+        && connection.meta.is_peers()
+        && tcp_state::may_reuse(connection.client_side(), connection.meta.state())
 }
 
 /// Whether a packet of a known connection begins another one with the same addresses and ports.

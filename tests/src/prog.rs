@@ -297,6 +297,15 @@ impl Program {
         self.next_epoch()
     }
 
+    /// Forgets the way to the peer on an interface.
+    ///
+    /// # Errors
+    /// When there is none, or the map cannot be written.
+    pub fn remove_peer_hop(&mut self, ifindex: u32) -> Result<()> {
+        self.hash::<u32, PeerHop>(map::PEER_HOPS)?.remove(&ifindex)?;
+        self.next_epoch()
+    }
+
     /// Adds an address of the router itself.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What the daemon copies to the peer, and what the peer has told: marks, and whose an entry is.
 
 use lb_common::{
-    ConnState, IPPROTO_TCP, LastHop,
+    ConnState, IPPROTO_TCP, LastHop, Reason,
     flow_table::{Key, Meta, Phase, Stamp},
 };
 use lb_tests::prog::{Flow, Program};
@@ -45,7 +45,7 @@ fn both_buckets_are_marked_when_a_connection_is_made_or_changes_and_not_for_each
 fn a_connection_of_the_peer_is_this_routers_after_a_packet_and_knows_the_way_back() {
     with_world(|world| {
         for (side, flags) in [("client", "A"), ("client", "FA"), ("server", "PA"), ("server", "FA")] {
-            remember_of_peer(world);
+            remember_of_peer(world, ConnState::Established);
             // Where the server sends, nothing of the client was seen here: its neighbour is known from the peer.
             world.passes(side, flags);
             let meta = world.program.flows().unwrap()[0].meta;
@@ -54,10 +54,68 @@ fn a_connection_of_the_peer_is_this_routers_after_a_packet_and_knows_the_way_bac
     });
 }
 
-/// Puts a connection into the table that the peer has told of, some seconds old.
-fn remember_of_peer(world: &mut World) {
-    let seen = Stamp::new(world.program.now().unwrap().number().wrapping_sub(200));
-    let meta = Meta::new(IPPROTO_TCP, ConnState::Established, seen, GENERATION, HOP);
+/// A client takes its port again, the peer schedules the new connection, and dies or hands over before it has told of it.
+#[test]
+fn where_the_peer_says_that_a_connection_is_over_it_may_know_a_later_one() {
+    for state in [ConnState::TimeWait, ConnState::Close] {
+        with_world(|world| {
+            remember_of_peer(world, state);
+            let before = world.program.flows().unwrap();
+            for flags in ["A", "PA", "FA", "R"] {
+                let frame = from_client(flags);
+                world.public(flags, &frame, transmit(Reason::SecondChance, &to_peer(frame.clone())));
+            }
+            assert_eq!(world.program.flows().unwrap(), before, "it knows no more than the peer");
+            // The peer knows no later one either.
+            let back = from_client("A").link(PEER_MAC, PUBLIC_MAC);
+            world.public("back", &back, redirect(Reason::NatIn, &to_server(back.clone(), 1)));
+        });
+    }
+}
+
+/// Where replies never pass, nobody can tell a half-closed connection from one that is over.
+#[test]
+fn with_direct_routing_that_holds_where_the_client_has_closed() {
+    with_world(|world| {
+        world.use_direct_routing();
+        remember_of_peer(world, ConnState::FinWait);
+        let frame = from_client("A");
+        world.public("FIN_WAIT", &frame, transmit(Reason::SecondChance, &to_peer(frame.clone())));
+    });
+}
+
+#[test]
+fn what_is_over_here_or_half_closed_at_the_peer_goes_on() {
+    for (state, is_peers) in
+        [(ConnState::TimeWait, false), (ConnState::FinWait, true), (ConnState::CloseWait, true)]
+    {
+        with_world(|world| {
+            remember_of_peer(world, state);
+            if !is_peers {
+                let Flow { bucket, way, key, meta } = world.program.flows().unwrap()[0];
+                let meta = meta.used(state, meta.seen());
+                world.program.set_flow(&Flow { bucket, way, key, meta }).unwrap();
+            }
+            let frame = from_client("A");
+            world.public(state.name(), &frame, redirect(Reason::NatIn, &to_server(frame.clone(), 1)));
+        });
+    }
+}
+
+#[test]
+fn without_a_peer_what_is_over_at_it_goes_on_here() {
+    with_world(|world| {
+        remember_of_peer(world, ConnState::TimeWait);
+        world.program.remove_peer_hop(world.public).unwrap();
+        let frame = from_client("A");
+        world.public("alone", &frame, redirect(Reason::NatIn, &to_server(frame.clone(), 1)));
+    });
+}
+
+/// Puts a connection in `state` into the table that the peer has told of, some seconds old.
+fn remember_of_peer(world: &mut World, state: ConnState) {
+    let seen = Stamp::new(world.program.now().unwrap().number().wrapping_sub(40));
+    let meta = Meta::new(IPPROTO_TCP, state, seen, GENERATION, HOP);
     let meta = meta.of_peer().in_phase(Phase::Live);
     let [bucket, _] = Program::buckets(flow_client(), IPPROTO_TCP);
     world.program.set_last_hop(HOP, LastHop::new(world.public, CLIENT_MAC, PUBLIC_MAC)).unwrap();
