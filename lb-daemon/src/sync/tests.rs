@@ -6,7 +6,7 @@ mod random;
 
 use std::time::Duration;
 
-use lb_common::ConnState::{Close, Established, FinWait, SynRecv, TimeWait, Udp};
+use lb_common::ConnState::{Close, CloseWait, Established, FinWait, SynRecv, TimeWait, Udp};
 
 use self::{
     fixture::{client, server, udp_server},
@@ -145,6 +145,33 @@ fn a_full_transfer_takes_away_what_the_peer_does_not_have_any_more() {
     expected.sort_unstable();
     assert_eq!(left, expected);
     assert_eq!(pair.receiver.counts().unlisted, 9);
+}
+
+#[test]
+fn what_is_over_here_is_forgotten_once_the_peer_has_told_everything() {
+    let mut pair = Pair::new(64);
+    for (number, state) in [TimeWait, Close, FinWait, CloseWait, Established].into_iter().enumerate() {
+        pair.standby.open(client(number as u16), server(0), state);
+    }
+    pair.connect();
+    pair.settle();
+    let left = [0, 1, 2, 3, 4].map(|number| pair.standby.state(client(number)));
+    assert_eq!(left, [None, None, Some(FinWait), Some(CloseWait), Some(Established)]);
+}
+
+#[test]
+fn what_may_be_over_for_both_is_the_peers_although_it_was_used_here_later() {
+    for (state, is_peers) in [(FinWait, true), (Established, false)] {
+        let mut pair = Pair::new(64);
+        pair.active.open(client(1), server(0), state);
+        pair.pass(Duration::from_secs(10));
+        pair.standby.open(client(1), server(0), state);
+        pair.connect();
+        pair.settle();
+        let whose: Vec<_> =
+            pair.standby.entries().map(|(_, _, meta)| (meta.state(), meta.is_peers())).collect();
+        assert_eq!(whose, [(state, is_peers)]);
+    }
 }
 
 #[test]

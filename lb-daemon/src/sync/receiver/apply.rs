@@ -1,7 +1,7 @@
 //! One record becomes a change of the flow table, under the rules that packets change it by.
 
 use lb_common::{
-    IPPROTO_TCP, IPPROTO_UDP,
+    ConnState, IPPROTO_TCP, IPPROTO_UDP,
     flow_table::{
         self, Bucket as _, Client, HashKey, Key, Meta, Places, Rank, Shared, Standing, WAYS, insert, worst,
     },
@@ -57,6 +57,11 @@ struct Entry {
     key: Key,
     meta: Meta,
     server: Server,
+}
+
+/// Whether a connection may be over, so that the client may have used the port again.
+const fn may_be_over(meta: Meta) -> bool {
+    matches!(meta.state(), ConnState::TimeWait | ConnState::Close | ConnState::FinWait)
 }
 
 impl Refusal {
@@ -126,11 +131,18 @@ impl<'a> Apply<'a> {
             if !entry.server.conflicts(server) {
                 continue;
             }
-            if !self.yields(&entry, condition) {
+            let is_it = entry.key == key && entry.meta.is_of_generation(meta.generation().into());
+            let yields = self.yields(&entry, condition);
+            if !yields && !(is_it && may_be_over(entry.meta) && may_be_over(meta)) {
                 return Some(Err(Refusal::UsedHere));
             }
-            let is_it = entry.key == key && entry.meta.is_of_generation(meta.generation().into());
-            let after = if is_it { self.later(entry.meta, meta) } else { entry.meta.freed() };
+            let after = match (is_it, yields) {
+                (false, _) => entry.meta.freed(),
+                (true, true) => self.later(entry.meta, meta),
+                // Both say that it is over, this router with the later packet. Whether there is another one by now the peer
+                // knows, which has the role since.
+                (true, false) => entry.meta.of_peer(),
+            };
             let (bucket, way) = (buckets.of(entry.place)?, entry.place % WAYS);
             if !bucket.exchange(way, entry.meta, after) {
                 return None;

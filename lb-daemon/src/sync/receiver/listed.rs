@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use lb_common::flow_table::{Bucket as _, WAYS};
+use lb_common::{
+    ConnState,
+    flow_table::{Bucket as _, Meta, WAYS},
+};
 
 use crate::{
     datapath::FlowTable,
@@ -37,6 +40,9 @@ impl Listed {
 
     /// Removes what is the peer's and not listed, in these buckets; how many entries that were. Of services that this router is
     /// active for the peer lists nothing.
+    ///
+    /// What is over goes as well where it was this router's: clients take their ports again, and the connections that they have
+    /// since are the peer's. A late packet finds it there.
     pub(super) fn clean(&self, table: &dyn FlowTable, segments: &Segments, buckets: Range<usize>) -> u64 {
         let is_heard = |key, meta| {
             Server::of_entry(table, key, meta).is_none_or(|server| segments.are_heard(server.virtual_address))
@@ -47,7 +53,7 @@ impl Listed {
             for (way, key, meta) in bucket.entries() {
                 let is_listed = bits & 1 << way != 0;
                 // One that has been used here since is another one now, and the exchange fails.
-                let goes = meta.is_peers() && !is_listed && is_heard(key, meta);
+                let goes = (meta.is_peers() || is_over(meta)) && !is_listed && is_heard(key, meta);
                 if goes && bucket.exchange(way, meta, meta.freed()) {
                     removed += 1;
                 }
@@ -55,4 +61,9 @@ impl Listed {
         }
         removed
     }
+}
+
+/// Whether both sides have said that the connection is over. Where only the client is seen, it may be half-closed and in use.
+const fn is_over(meta: Meta) -> bool {
+    matches!(meta.state(), ConnState::TimeWait | ConnState::Close)
 }
