@@ -19,6 +19,7 @@ pub mod exec;
 pub mod ha;
 pub mod health;
 pub mod last_hops;
+pub mod mac;
 #[cfg(test)]
 mod namespace;
 pub mod netlink;
@@ -32,3 +33,4 @@ pub mod sync;
 pub mod tables;
 pub mod topology;
 pub mod track;
+pub mod virtual_mac;

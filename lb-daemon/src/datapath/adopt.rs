@@ -113,7 +113,7 @@ mod tests {
             let groups = [Group { since: LAYOUT_VERSION - 1, ..GROUPS[0] }, GROUPS[1], GROUPS[2]];
             let adopted = adopt(pins, &load::shapes(&LIMITS), LAYOUT_VERSION - 1, folder, &groups[..1]);
             assert_eq!(adopted.unwrap(), groups[0].maps.len());
-            let (ebpf, notices) = load::load((u32::MAX, 0), pins, &LIMITS, BpfLog::Off).unwrap();
+            let (ebpf, notices) = load::load((u32::MAX, 0), pins, &LIMITS, BpfLog::Off, false).unwrap();
             drop(ebpf);
             assert_eq!(notices, [""; 0]);
             assert_eq!(id(&pins.map(map::FLOWS)), before, "not a copy");
@@ -168,7 +168,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             mount(Some("bpf"), folder.path(), Some("bpf"), MsFlags::empty(), none).unwrap();
             let (pins, _) = Pins::create(folder.path()).unwrap();
-            drop(load::load((u32::MAX, 0), &pins, &LIMITS, BpfLog::Off).unwrap());
+            drop(load::load((u32::MAX, 0), &pins, &LIMITS, BpfLog::Off, false).unwrap());
             let older = folder.path().join(format!("v{}", LAYOUT_VERSION - 1));
             fs::rename(pins.maps(), &older).unwrap();
             let (pins, _) = Pins::create(folder.path()).unwrap();
