@@ -130,6 +130,15 @@ impl SharedHop {
         first.store(leaving, Ordering::SeqCst);
     }
 
+    /// Gives the router another MAC address there, unless the entry is no longer what was `seen`: what goes to the neighbour
+    /// comes from it.
+    pub fn set_local_mac(&self, seen: LastHop, local_mac: [u8; 6]) {
+        let (Self([_, second]), LastHop([_, old])) = (self, seen);
+        let LastHop([_, new]) = LastHop::new(seen.ifindex(), seen.mac(), local_mac);
+        // One that others change meanwhile is left to them.
+        let _ = second.compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
     /// Frees an entry that has [left](Self::leave).
     pub fn free(&self) {
         let Self([first, _]) = self;
@@ -142,6 +151,18 @@ const _: () = assert!(size_of::<LastHop>() == 16);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_routers_own_address_changes_where_nothing_else_has() {
+        let entry = SharedHop::default();
+        let [seen, other] = [[6; 6], [8; 6]].map(|local| LastHop::new(0x1_0007, [2; 6], local));
+        entry.set(seen);
+        entry.set_local_mac(seen, [4; 6]);
+        assert_eq!(entry.read(), LastHop::new(0x1_0007, [2; 6], [4; 6]));
+        entry.set(other);
+        entry.set_local_mac(seen, [4; 6]);
+        assert_eq!(entry.read(), other);
+    }
 
     #[test]
     fn a_neighbour_reads_back() {

@@ -16,6 +16,7 @@ mod address_filter;
 mod cache;
 mod conn_state;
 mod counters;
+mod floating;
 mod flow_key;
 pub mod flow_table;
 mod hop;
@@ -36,6 +37,7 @@ pub use address_filter::{AddressFilter, FILTER_WORDS};
 pub use cache::{CACHED_PEERS, CACHED_SERVICES, CachedPeer, CachedService};
 pub use conn_state::ConnState;
 pub use counters::{Counter, RealCounters};
+pub use floating::{Floating, VIRTUAL_MACS, VirtualMac, VirtualMacKey};
 pub use flow_key::FlowKey;
 pub use hop::PeerHop;
 #[cfg(not(target_arch = "bpf"))]
@@ -53,7 +55,7 @@ pub use router::{RouterRole, RouterState};
 pub use service::{Scheduler, Service, ServiceKey};
 
 /// Version of every type in this crate, and of the meaning of its fields. Part of the pin path.
-pub const LAYOUT_VERSION: u32 = 4;
+pub const LAYOUT_VERSION: u32 = 5;
 
 /// IPv4 protocol numbers (IANA "Assigned Internet Protocol Numbers").
 pub const IPPROTO_TCP: u8 = 6;
@@ -94,9 +96,11 @@ pub mod map {
     pub const PEER_HOPS: &str = "PEER_HOPS";
     /// The router's own IPv4 addresses (`[u8; 4]`) → 1 (`u8`), a hash.
     pub const LOCALS: &str = "LOCALS";
-    /// The addresses that move with the active role (`[u8; 4]`) → index of the lease (`u32`) that each is answered for under, a
-    /// hash. Empty without a peer.
+    /// The addresses that move with the active role (`[u8; 4]`) → [`Floating`](crate::Floating), a hash. Without a peer, those with
+    /// a virtual MAC address alone.
     pub const FLOATING: &str = "FLOATING";
+    /// [`VirtualMacKey`](crate::VirtualMacKey) → [`VirtualMac`](crate::VirtualMac), a hash.
+    pub const VIRTUAL_MACS: &str = "VIRTUAL_MACS";
     /// Index → [`Lease`](crate::Lease), an array that may be mapped.
     pub const LEASES: &str = "LEASES";
     /// One number (`u32`), an array: how often [`SERVICES`] and [`PEER_HOPS`] have changed.
@@ -111,7 +115,7 @@ pub mod map {
     pub const REAL_COUNTERS: &str = "REAL_COUNTERS";
 
     /// Every pinned map.
-    pub const ALL: [&str; 22] = [
+    pub const ALL: [&str; 23] = [
         PROGRAMS,
         SERVICES,
         REALS,
@@ -128,6 +132,7 @@ pub mod map {
         PEER_HOPS,
         LOCALS,
         FLOATING,
+        VIRTUAL_MACS,
         LEASES,
         EPOCH,
         SERVICE_CACHE,
@@ -185,4 +190,6 @@ pub mod global {
     pub const HASH_KEY: &str = "HASH_KEY_VALUE";
     /// Stamps in a second, `u32`, at least 1: how long a busy connection goes without being written to.
     pub const SECOND: &str = "SECOND";
+    /// Whether there are virtual MAC addresses, `u32`, 0 or 1: without them nobody looks for one.
+    pub const HAS_VIRTUAL_MACS: &str = "HAS_VIRTUAL_MACS";
 }

@@ -14,4 +14,4 @@ macro_rules! pod {
 
 use flow_table::{ChangeMarks, HashKey, RawBucket, Timeouts};
 
-pod!(AddressFilter CachedPeer CachedService ChangeMarks Counter HashKey LastHop Lease PeerHop RawBucket Real RealCounters RealKey Ring RouterState Service ServiceKey Timeouts);
+pod!(AddressFilter CachedPeer CachedService ChangeMarks Counter Floating HashKey LastHop Lease PeerHop RawBucket Real RealCounters RealKey Ring RouterState Service ServiceKey Timeouts VirtualMac VirtualMacKey);

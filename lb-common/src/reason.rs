@@ -3,7 +3,7 @@
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// To the kernel, untouched.
+    /// To the kernel, untouched but for a virtual MAC address that it is sent to.
     Pass,
     /// Gone.
     Drop,
@@ -87,6 +87,8 @@ reasons! {
     Contended = 22, Drop, "contended";
     /// An ARP request for an address that moves with the active role, and the lease has run out: the peer may have it now.
     LeaseExpired = 23, Drop, "lease_expired";
+    /// An ARP request for an address with a virtual MAC address, answered with that.
+    ArpAnswered = 24, Send, "arp_answered";
 }
 
 #[cfg(test)]

@@ -43,6 +43,15 @@ AddressFilter: 16384 bytes, alignment 8
 8192 real_addresses
 Timeouts: 64 bytes, alignment 4
    0 0
+Floating: 12 bytes, alignment 4
+   0 lease
+   4 mac
+VirtualMacKey: 12 bytes, alignment 4
+   0 ifindex
+   4 mac
+VirtualMac: 8 bytes, alignment 2
+   0 own
+   6 lease
 PeerHop: 12 bytes, alignment 1
    0 mac
    6 source_mac
@@ -87,7 +96,7 @@ Service: 16 bytes, alignment 4
    8 ring_len
   12 scheduler
   13 closed
-LAYOUT_VERSION 4
+LAYOUT_VERSION 5
 ";
 
 macro_rules! describe {
@@ -114,6 +123,9 @@ fn sizes_and_offsets_are_those_of_the_layout_version() {
         Lease { until }
         AddressFilter { virtual_addresses real_addresses }
         Timeouts { 0 }
+        Floating { lease mac }
+        VirtualMacKey { ifindex mac }
+        VirtualMac { own lease }
         PeerHop { mac source_mac }
         CachedPeer { ifindex epoch hop is_known }
         CachedService { key service epoch }

@@ -36,6 +36,8 @@ use std::{collections::BTreeSet, net::Ipv4Addr, path::PathBuf, time::Duration};
 use ipnet::Ipv4Net;
 use lb_common::{Method, Scheduler, ServiceKey};
 
+use crate::mac::Mac;
+
 /// Everything `lbd.toml` says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -70,6 +72,8 @@ pub struct Router {
     pub interfaces: BTreeSet<String>,
     /// The floating gateway of NAT real servers, held by the active router.
     pub nat_router: Option<Vip>,
+    /// The virtual MAC address of all floating addresses, where there are no groups; `None`: they are at the interface's own.
+    pub virtual_mac: Option<Mac>,
 }
 
 /// An address that moves with the role.

@@ -14,6 +14,8 @@ use std::{fmt, net::Ipv4Addr};
 
 pub use driver::{Watch, start};
 
+pub use crate::mac::Mac;
+
 /// Somebody claims an address that is not his.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Conflict {
@@ -26,10 +28,6 @@ pub struct Conflict {
     /// Who that is.
     pub who: Who,
 }
-
-/// A MAC address as people write it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mac(pub [u8; 6]);
 
 /// Who claims an address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,13 +47,6 @@ pub enum Report {
     Found(Conflict),
     /// Nothing has been heard of it for a while, although it was asked for.
     Over(Conflict),
-}
-
-impl fmt::Display for Mac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
-    }
 }
 
 impl fmt::Display for Who {

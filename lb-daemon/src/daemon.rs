@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, anyhow};
@@ -24,7 +24,7 @@ use crate::{
     config::{self, Config, Host, Preference},
     conflict,
     datapath::{
-        Datapath as _,
+        Datapath as _, Lease,
         kernel::{self, KernelDatapath},
         pins,
     },
@@ -37,6 +37,7 @@ use crate::{
     sync::{self, segments::Segments},
     tables::Tables,
     track,
+    virtual_mac::VirtualMacs,
 };
 
 /// Exit code for a configuration that is not valid.
@@ -45,6 +46,9 @@ pub const EXIT_CONFIG: u8 = 2;
 /// Time that a planned stop may take. The service manager kills after ten seconds (`TimeoutStopSec` in
 /// dist/lbd.service), which would leave the same, but look like a fault.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
+
+/// Longer than any machine runs.
+const FOR_GOOD: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// Runs the daemon until a signal stops it.
 ///
@@ -107,6 +111,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
     let lease = config.peer.as_ref().map(|_| datapath.lease());
     let limits = datapath.limits();
     let addresses = Addresses::new(&config.daemon.socket, &kernel_release());
+    let virtual_macs = VirtualMacs::new(&config.daemon.socket);
     let (report, reports) = mpsc::channel(64);
     let (finding, findings) = mpsc::channel(64);
     let (handle, commands) = DirectorHandle::channel();
@@ -126,6 +131,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         announcer: announce::start(lease),
         conflicts,
         addresses,
+        virtual_macs,
         limits,
         targets,
         topology,
@@ -133,6 +139,12 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         watchdog: Watchdog::start().context("cannot start the watchdog")?,
     });
     direct(director, listener, handle, signals, socket_file).await
+}
+
+/// Lets the data plane of a router without a peer answer for its virtual MAC addresses for as long as it lives.
+fn answer_for_good(lease: &dyn Lease, groups: usize) {
+    let end = Instant::now() + FOR_GOOD;
+    (0..groups).filter_map(|group| u32::try_from(group).ok()).for_each(|group| lease.set(group, end));
 }
 
 /// The groups as they begin over a data plane that is `installed`.
@@ -214,16 +226,21 @@ pub async fn teardown(config_path: &Path) -> Result<ExitCode> {
     let socket_file = SocketFile(config.daemon.socket.clone());
     let away: Vec<_> = config.floating().into_iter().map(|vip| (vip, Wanted::Away)).collect();
     let addresses = Addresses::new(&config.daemon.socket, &kernel_release()).reconcile(&away).await;
+    let virtual_macs = VirtualMacs::new(&config.daemon.socket).reconcile(&BTreeMap::new()).await;
     let datapath = pins::teardown(&config.daemon.pin_dir);
     drop(socket_file);
     drop(listener);
     for change in addresses.as_ref().map(Vec::as_slice).unwrap_or_default() {
         println!("{change}");
     }
+    virtual_macs.changes.iter().for_each(|change| println!("{change}"));
     for line in datapath.as_ref().map(Vec::as_slice).unwrap_or_default() {
         println!("{line}");
     }
     addresses.map_err(|error| anyhow!("{error}"))?;
+    if !virtual_macs.failures.is_empty() {
+        return Err(anyhow!(virtual_macs.failures.join("; ")));
+    }
     datapath?;
     Ok(ExitCode::SUCCESS)
 }
@@ -241,8 +258,13 @@ fn open_datapath(
         pin_dir: config.daemon.pin_dir.clone(),
         limits: config.limits,
         bpf_log: config.daemon.bpf_log,
+        has_virtual_macs: config.has_virtual_macs(),
     };
-    Ok(KernelDatapath::open(&settings, &interfaces)?)
+    let (datapath, notices) = KernelDatapath::open(&settings, &interfaces)?;
+    if config.peer.is_none() {
+        answer_for_good(datapath.lease().as_ref(), config.group_names().len());
+    }
+    Ok((datapath, notices))
 }
 
 /// As `uname -r` prints it; empty where the kernel does not tell.

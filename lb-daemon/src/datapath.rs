@@ -65,10 +65,14 @@ pub enum Op {
     RemoveLocal(std::net::Ipv4Addr),
     /// Close a service for new connections, or open it: nothing else of it changes.
     SetClosed(ServiceKey, bool),
-    /// Answer for a floating address under this lease alone.
-    SetFloating(std::net::Ipv4Addr, u32),
+    /// Answer for a floating address in this way alone.
+    SetFloating(std::net::Ipv4Addr, lb_common::Floating),
     /// The opposite.
     RemoveFloating(std::net::Ipv4Addr),
+    /// Take frames to a virtual MAC address for the router's own.
+    SetVirtualMac(lb_common::VirtualMacKey, lb_common::VirtualMac),
+    /// The opposite.
+    RemoveVirtualMac(lb_common::VirtualMacKey),
     /// Open or close the router for new connections.
     SetRole(RouterRole),
     /// Have packets meet the program that is made for these forwarding methods.

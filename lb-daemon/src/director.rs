@@ -17,6 +17,7 @@ mod surveyor;
 mod told;
 mod trouble;
 mod upkeep;
+mod virtual_macs;
 pub mod watchdog;
 
 use std::{
@@ -59,6 +60,7 @@ use crate::{
     tables::Tables,
     topology::{Link, Topology},
     track::{self, Tracks, Watchers},
+    virtual_mac::VirtualMacs,
 };
 
 /// Time between two looks at the flow table and the counters, and between two attempts at what has failed.
@@ -94,6 +96,8 @@ pub struct Parts {
     pub announcer: Announcer,
     /// Sets the floating addresses.
     pub addresses: Addresses,
+    /// Sets their virtual MAC addresses.
+    pub virtual_macs: VirtualMacs,
     /// Notices who else claims them.
     pub conflicts: conflict::Watch,
     /// Where the targets whose next hops are wanted go.
@@ -130,6 +134,8 @@ pub struct Director {
     /// Indices of the interfaces that the program is attached to.
     attached: BTreeMap<String, u32>,
     trouble: Trouble,
+    /// Groups whose virtual MAC address is still received although they were given up, and until when.
+    lingering: BTreeMap<usize, Instant>,
     /// Conflicts over addresses that stand, and since when.
     conflicts: BTreeMap<Conflict, Instant>,
 }
@@ -166,6 +172,7 @@ impl Director {
             links,
             attached,
             trouble: Trouble::default(),
+            lingering: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             parts,
         }
@@ -348,6 +355,7 @@ pub(crate) fn test_config() -> Config {
             name: "lvs1".to_owned(),
             interfaces: ["eth0".to_owned()].into(),
             nat_router: None,
+            virtual_mac: None,
         },
         peer: None,
         tracks: Vec::new(),

@@ -43,6 +43,17 @@ pub fn number_of(hops: &[SharedHop], hop: &LastHop, secret: u64) -> u16 {
     0
 }
 
+/// Lets go of a virtual MAC address on an interface: what goes back to neighbours there comes from `own` from now on. The switch
+/// would take the virtual one for this router's otherwise.
+pub fn let_go(hops: &[SharedHop], ifindex: u32, virtual_mac: [u8; 6], own: [u8; 6]) {
+    for hop in hops {
+        let seen = hop.read();
+        if seen.is_known() && (seen.ifindex(), seen.local_mac()) == (ifindex, virtual_mac) {
+            hop.set_local_mac(seen, own);
+        }
+    }
+}
+
 /// Frees entries, once more than half of the table is taken. `used` is what a survey of the flow table has just found.
 ///
 /// In two steps, at least a survey apart: a neighbour leaves, so that no new connection gets its number, and its entry is
@@ -96,6 +107,21 @@ mod tests {
         assert_eq!((known(&hops), free(&hops)), (vec![2], 6));
         sweep(&hops, &Used::default());
         assert_eq!((known(&hops), free(&hops)), (vec![2], 7), "it has gone on by another number");
+    }
+
+    #[test]
+    fn a_virtual_mac_is_let_go_on_its_interface_alone() {
+        let hops: Vec<SharedHop> = (0..4).map(|_| SharedHop::default()).collect();
+        let (neighbour, own, virtual_mac) = ([2; 6], [4; 6], [0, 0, 0x5e, 0, 1, 51]);
+        let before = [(7, virtual_mac), (8, virtual_mac), (7, [6; 6])];
+        for (hop, (ifindex, local)) in hops[1..].iter().zip(before) {
+            hop.set(LastHop::new(ifindex, neighbour, local));
+        }
+        let_go(&hops, 7, virtual_mac, own);
+        let after = [(7, own), (8, virtual_mac), (7, [6; 6])];
+        let expected = after.map(|(ifindex, local)| LastHop::new(ifindex, neighbour, local));
+        assert_eq!(hops.iter().map(SharedHop::read).collect::<Vec<_>>()[1..], expected);
+        assert_eq!(hops[0].read(), LastHop::default());
     }
 
     /// A table of eight with `taken` neighbours, from number 1 on.

@@ -20,6 +20,7 @@ pub mod exec;
 pub mod ha;
 pub mod health;
 pub mod last_hops;
+pub mod mac;
 #[cfg(test)]
 mod namespace;
 pub mod netlink;
@@ -33,3 +34,4 @@ pub mod sync;
 pub mod tables;
 pub mod topology;
 pub mod track;
+pub mod virtual_mac;

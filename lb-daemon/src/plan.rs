@@ -15,7 +15,10 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4},
 };
 
-use lb_common::{Method, Methods, PeerHop, Real, RealKey, RealState, RouterRole, ServiceKey};
+use lb_common::{
+    Floating, Method, Methods, PeerHop, Real, RealKey, RealState, RouterRole, ServiceKey, VirtualMac,
+    VirtualMacKey,
+};
 
 use crate::{
     config::{self, Config, Limits},
@@ -117,6 +120,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Tables, PlanError> {
         peer_hops: peer_hops(inputs),
         locals: inputs.topology.locals.clone(),
         floating: floating(inputs.config),
+        virtual_macs: virtual_macs(inputs),
     })
 }
 
@@ -198,10 +202,26 @@ fn peer_hops(inputs: &Inputs<'_>) -> BTreeMap<u32, PeerHop> {
 }
 
 /// The addresses that are answered for under a lease, each under that of its group: of a router with a peer, which may have them
-/// instead.
-fn floating(config: &Config) -> BTreeMap<Ipv4Addr, u32> {
-    let addresses = config.floating().into_iter().filter(|_| config.peer.is_some());
-    addresses.map(|vip| vip.address.addr()).map(|address| (address, config.lease_of(address))).collect()
+/// instead; and of one without, those that the program answers for.
+fn floating(config: &Config) -> BTreeMap<Ipv4Addr, Floating> {
+    let floating = config.floating().into_iter().map(|vip| {
+        let address = vip.address.addr();
+        let mac = config.virtual_mac_of(config.group_of(address)).map(|mac| mac.0);
+        (address, Floating::new(config.lease_of(address), mac))
+    });
+    floating.filter(|(_, floating)| config.peer.is_some() || floating.virtual_mac().is_some()).collect()
+}
+
+/// The virtual MAC addresses, each on the interfaces that addresses with it stand on.
+fn virtual_macs(inputs: &Inputs<'_>) -> BTreeMap<VirtualMacKey, VirtualMac> {
+    let config = inputs.config;
+    let place = |vip: config::Vip| {
+        let group = config.group_of(vip.address.addr());
+        let link = inputs.topology.links.get(&vip.interface)?;
+        let key = VirtualMacKey::new(link.index, config.virtual_mac_of(group)?.0);
+        Some((key, VirtualMac { own: link.mac, lease: u16::try_from(group).ok()? }))
+    };
+    config.floating().into_iter().filter_map(place).collect()
 }
 
 impl RealId {
@@ -339,8 +359,36 @@ mod tests {
         world.config.router.nat_router = Some(vip("10.0.0.254/24"));
         assert_eq!(world.fresh().floating, BTreeMap::new());
         world.config.peer = Some(fixture::peer());
-        let floating = [[192, 0, 2, 1], [10, 0, 0, 254]].map(|address| (Ipv4Addr::from(address), 0));
+        let floating = [[192, 0, 2, 1], [10, 0, 0, 254]]
+            .map(|address| (Ipv4Addr::from(address), Floating::new(0, None)));
         assert_eq!(world.fresh().floating, BTreeMap::from(floating));
+    }
+
+    #[test]
+    fn a_virtual_mac_answers_for_its_addresses_wherever_they_stand_and_without_a_peer_too() {
+        let mut world = World::two_servers();
+        let vip = |address: &str, interface: &str| config::Vip {
+            address: address.parse().unwrap(),
+            interface: interface.into(),
+        };
+        let link = |index, last| crate::topology::Link { index, mac: [2, 0, 0, 0, 0, last], up: true };
+        world.topology.links = [("eth0".into(), link(2, 1)), ("eth1".into(), link(3, 2))].into();
+        world.config.vips = vec![vip("192.0.2.1/32", "eth0"), vip("192.0.2.2/32", "eth0")];
+        world.config.router.nat_router = Some(vip("10.0.0.254/24", "eth1"));
+        world.config.router.virtual_mac = Some(crate::mac::Mac::of_virtual_router(51));
+        let mac = [0, 0, 0x5e, 0, 1, 51];
+        for peer in [None, Some(fixture::peer())] {
+            world.config.peer = peer;
+            let Tables { floating, virtual_macs, .. } = world.fresh();
+            assert_eq!(floating.len(), 3);
+            assert!(floating.values().all(|one| *one == Floating::new(0, Some(mac))), "{floating:?}");
+            let own = |ifindex, last| {
+                (VirtualMacKey::new(ifindex, mac), VirtualMac { own: [2, 0, 0, 0, 0, last], lease: 0 })
+            };
+            assert_eq!(virtual_macs, [own(2, 1), own(3, 2)].into());
+        }
+        world.topology.links.remove("eth1");
+        assert_eq!(world.fresh().virtual_macs.len(), 1, "the interface is gone");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
 /// The changes that turn `installed` into `desired`, to be applied in this order.
 ///
 /// 1. A router that becomes standby closes first, and so does a service that goes to the peer.
-/// 2. What services refer to is set: own and floating addresses, ways to the peer, and real servers that are new or take connections.
+/// 2. What services refer to is set: own and floating addresses, virtual MAC addresses, ways to the peer, and real servers that are new or take connections.
 /// 3. Services that go are removed, before another may be given their number; the others get their new rings.
 /// 4. Only now, when no ring names them any more, real servers are quiesced, taken down or removed.
 /// 5. What nothing refers to any more is removed.
@@ -35,7 +35,11 @@ pub fn diff(installed: &Tables, desired: &Tables) -> Vec<Op> {
     let set_real = |(&slot, real): (&u32, &Real)| Op::SetReal(slot, *real);
 
     ops.extend(desired.locals.difference(&installed.locals).copied().map(Op::AddLocal));
-    ops.extend(changed(&installed.floating, &desired.floating).map(|(&a, &lease)| Op::SetFloating(a, lease)));
+    // Before the addresses that are answered for with them.
+    ops.extend(
+        changed(&installed.virtual_macs, &desired.virtual_macs).map(|(&k, &mac)| Op::SetVirtualMac(k, mac)),
+    );
+    ops.extend(changed(&installed.floating, &desired.floating).map(|(&a, &f)| Op::SetFloating(a, f)));
     ops.extend(changed(&installed.peer_hops, &desired.peer_hops).map(|(&i, &hop)| Op::SetPeerHop(i, hop)));
     ops.extend(early.into_iter().map(set_real));
     ops.extend(
@@ -49,6 +53,7 @@ pub fn diff(installed: &Tables, desired: &Tables) -> Vec<Op> {
     ops.extend(gone(&installed.peer_hops, &desired.peer_hops).map(|&i| Op::RemovePeerHop(i)));
     ops.extend(installed.locals.difference(&desired.locals).copied().map(Op::RemoveLocal));
     ops.extend(gone(&installed.floating, &desired.floating).map(|&address| Op::RemoveFloating(address)));
+    ops.extend(gone(&installed.virtual_macs, &desired.virtual_macs).map(|&key| Op::RemoveVirtualMac(key)));
     ops.extend(moved(installed, desired, false));
     if desired.role == RouterRole::Active {
         ops.extend(role);
@@ -120,7 +125,7 @@ fn gone<'a, K: Ord, V>(
 
 #[cfg(test)]
 mod tests {
-    use lb_common::{Method, PeerHop, RealKey, Scheduler, ServiceKey};
+    use lb_common::{Floating, Method, PeerHop, RealKey, Scheduler, ServiceKey, VirtualMac, VirtualMacKey};
     use proptest::{prelude::*, sample::subsequence};
 
     use super::*;
@@ -240,12 +245,28 @@ mod tests {
     }
 
     fn size(tables: &Tables) -> usize {
-        let Tables { role: _, services, reals, real_keys, peer_hops, locals, floating, methods: _ } = tables;
-        services.len() + reals.len() + real_keys.len() + peer_hops.len() + locals.len() + floating.len()
+        let Tables {
+            role: _,
+            services,
+            reals,
+            real_keys,
+            peer_hops,
+            locals,
+            floating,
+            virtual_macs,
+            methods: _,
+        } = tables;
+        let addresses = locals.len() + floating.len() + virtual_macs.len();
+        services.len() + reals.len() + real_keys.len() + peer_hops.len() + addresses
     }
 
     fn world() -> impl Strategy<Value = World> {
         worlds(1).prop_map(|mut worlds| worlds.remove(0))
+    }
+
+    fn floating() -> impl Strategy<Value = Floating> {
+        let mac = prop::option::of((1_u8..3).prop_map(|last| [0, 0, 0x5e, 0, 1, last]));
+        (0_u32..2, mac).prop_map(|(lease, mac)| Floating::new(lease, mac))
     }
 
     /// Tables that no planner would make: any entry beside any other.
@@ -271,6 +292,9 @@ mod tests {
         let key = octet.clone().prop_map(|host| ServiceKey::new(6, [192, 0, 2, host], 80));
         let real_key = octet.clone().prop_map(|host| RealKey::new(6, [10, 0, 0, host], 80));
         let hop = octet.clone().prop_map(|last| PeerHop { mac: [2, 0, 0, 0, 0, last], source_mac: [2; 6] });
+        let virtual_mac = (1_u32..3, octet.clone())
+            .prop_map(|(ifindex, last)| VirtualMacKey::new(ifindex, [0, 0, 0x5e, 0, 1, last]));
+        let own_mac = octet.clone().prop_map(|last| VirtualMac { own: [2, 0, 0, 0, 0, last], lease: 0 });
         (
             any::<bool>(),
             prop::collection::btree_map(key, service, 0..4),
@@ -278,19 +302,27 @@ mod tests {
             prop::collection::btree_map(real_key, 0_u32..4, 0..4),
             prop::collection::btree_map(0_u32..4, hop, 0..4),
             subsequence((0..4_u8).collect::<Vec<_>>(), 0..=4),
-            prop::collection::btree_map(octet.prop_map(|last| [192, 0, 2, last].into()), 0_u32..2, 0..4),
+            prop::collection::btree_map(
+                octet.clone().prop_map(|last| [192, 0, 2, last].into()),
+                floating(),
+                0..4,
+            ),
+            prop::collection::btree_map(virtual_mac, own_mac, 0..4),
             subsequence(Method::ALL.to_vec(), 0..=2),
         )
             .prop_map(
-                |(active, services, reals, real_keys, peer_hops, locals, floating, methods)| Tables {
-                    role: if active { RouterRole::Active } else { RouterRole::Standby },
-                    services,
-                    reals,
-                    real_keys,
-                    peer_hops,
-                    locals: locals.into_iter().map(|host| [10, 0, 0, host].into()).collect(),
-                    floating,
-                    methods: methods.into_iter().collect(),
+                |(active, services, reals, real_keys, peer_hops, locals, floating, virtual_macs, methods)| {
+                    Tables {
+                        role: if active { RouterRole::Active } else { RouterRole::Standby },
+                        services,
+                        reals,
+                        real_keys,
+                        peer_hops,
+                        locals: locals.into_iter().map(|host| [10, 0, 0, host].into()).collect(),
+                        floating,
+                        virtual_macs,
+                        methods: methods.into_iter().collect(),
+                    }
                 },
             )
     }

@@ -6,7 +6,10 @@ use std::{
     net::Ipv4Addr,
 };
 
-use lb_common::{Methods, PeerHop, Real, RealKey, RealState, RouterRole, Scheduler, ServiceKey};
+use lb_common::{
+    Floating, Methods, PeerHop, Real, RealKey, RealState, RouterRole, Scheduler, ServiceKey, VirtualMac,
+    VirtualMacKey,
+};
 
 use crate::plan::RealId;
 
@@ -27,8 +30,11 @@ pub struct Tables {
     pub locals: BTreeSet<Ipv4Addr>,
     /// Forwarding methods that the program which packets meet first is made for. What uses another takes longer.
     pub methods: Methods,
-    /// The addresses that move with the active role, each with the lease that it is answered for under; none without a peer.
-    pub floating: BTreeMap<Ipv4Addr, u32>,
+    /// The addresses that move with the active role, and how each is answered for; without a peer, those with a virtual MAC address
+    /// alone.
+    pub floating: BTreeMap<Ipv4Addr, Floating>,
+    /// The virtual MAC addresses, by interface.
+    pub virtual_macs: BTreeMap<VirtualMacKey, VirtualMac>,
 }
 
 impl Default for Tables {
@@ -43,6 +49,7 @@ impl Default for Tables {
             // Right for whatever comes first.
             methods: Methods::ALL,
             floating: BTreeMap::new(),
+            virtual_macs: BTreeMap::new(),
         }
     }
 }

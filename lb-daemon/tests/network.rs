@@ -12,3 +12,5 @@ mod conflicts;
 mod lab;
 #[path = "network/next_hops.rs"]
 mod next_hops;
+#[path = "network/virtual_macs.rs"]
+mod virtual_macs;

@@ -7,6 +7,7 @@ use crate::{
     bytes::Access,
     count,
     outcome::{Outcome, Sent},
+    virtual_mac,
 };
 
 /// Counts a frame of `bytes` that came to `outcome`; the XDP action.
@@ -20,7 +21,10 @@ pub(crate) fn finish(frame: &impl Access, outcome: Outcome, bytes: usize) -> u32
         Err(reason) => {
             count::reason(reason, bytes);
             match reason.verdict() {
-                Verdict::Pass => xdp_action::XDP_PASS,
+                Verdict::Pass => {
+                    virtual_mac::pass(frame);
+                    xdp_action::XDP_PASS
+                }
                 // A reason to send without a way: no code comes to one.
                 Verdict::Drop | Verdict::Send => xdp_action::XDP_DROP,
             }

@@ -16,6 +16,10 @@ static TIMEOUTS: Timeouts = Timeouts([1; 16]);
 #[unsafe(no_mangle)]
 static SECOND: u32 = 1;
 
+/// See [`lb_common::global::HAS_VIRTUAL_MACS`].
+#[unsafe(no_mangle)]
+static HAS_VIRTUAL_MACS: u32 = 0;
+
 /// See [`lb_common::global::HASH_KEY`].
 #[unsafe(export_name = "HASH_KEY_VALUE")]
 static HASH_KEY: HashKey = HashKey([0; 3]);
@@ -39,6 +43,13 @@ pub(crate) fn timeouts() -> &'static Timeouts {
 pub(crate) fn second() -> u32 {
     // SAFETY: as in `buckets`.
     unsafe { addr_of!(SECOND).read_volatile() }
+}
+
+/// Whether there are virtual MAC addresses.
+#[inline(always)]
+pub(crate) fn has_virtual_macs() -> bool {
+    // SAFETY: as in `buckets`.
+    unsafe { addr_of!(HAS_VIRTUAL_MACS).read_volatile() != 0 }
 }
 
 /// The secret of the flow table.

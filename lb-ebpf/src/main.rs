@@ -79,6 +79,8 @@ mod tcp_state;
 #[cfg(target_arch = "bpf")]
 mod unknown;
 #[cfg(target_arch = "bpf")]
+mod virtual_mac;
+#[cfg(target_arch = "bpf")]
 mod words;
 
 #[cfg(target_arch = "bpf")]
@@ -96,7 +98,7 @@ mod entry {
         maps::PROGRAMS,
         parse, pipeline,
         plain::{Plain, Sight},
-        unknown,
+        unknown, virtual_mac,
     };
 
     /// Runs for every frame that comes in, where NAT and direct routing are in use.
@@ -158,9 +160,10 @@ mod entry {
     #[xdp(frags)]
     fn lb_any(ctx: XdpContext) -> u32 {
         let mut frame = Frame::new(&ctx);
+        virtual_mac::settle(&frame);
         let head = match parse::head(&frame) {
             Ok(head) => head,
-            Err(Reason::NotIpv4) => return finish(&frame, Err(lease::judge(&frame)), frame.length()),
+            Err(Reason::NotIpv4) => return finish(&frame, lease::judge(&frame), frame.length()),
             Err(reason) => return finish(&frame, Err(reason), frame.length()),
         };
         let concern = addresses::concern(head.source(), head.destination());
@@ -182,6 +185,7 @@ mod entry {
     #[xdp(frags)]
     fn lb_no_connection(ctx: XdpContext) -> u32 {
         let mut frame = Frame::new(&ctx);
+        virtual_mac::settle(&frame);
         let described = match Plain::of(Frame::new(&ctx)) {
             Sight::Plain(plain) => plain.packet().map_or_else(|| parse::parse(&frame), Ok),
             Sight::NotIpv4(_) | Sight::Odd => parse::parse(&frame),

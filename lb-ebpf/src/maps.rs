@@ -9,9 +9,10 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use lb_common::{
-    AddressFilter, CACHED_PEERS, CACHED_SERVICES, CachedPeer, CachedService, Counter,
+    AddressFilter, CACHED_PEERS, CACHED_SERVICES, CachedPeer, CachedService, Counter, Floating,
     LAST_HOPS as LAST_HOP_COUNT, LEASES as LEASE_COUNT, LastHop, Lease, OVERFLOWS as OVERFLOW_COUNT, PeerHop,
     Real, RealCounters, RealKey, Reason, Ring, RouterState, Service, ServiceKey,
+    VIRTUAL_MACS as VIRTUAL_MAC_COUNT, VirtualMac, VirtualMacKey,
     flow_table::{ChangeMarks, HashKey, RawBucket, bucket_count, mark_count},
 };
 
@@ -79,9 +80,13 @@ pub(crate) static PEER_HOPS: HashMap<u32, PeerHop, 64> = HashMap::new();
 #[btf_map]
 pub(crate) static LOCALS: HashMap<[u8; 4], u8, 1024> = HashMap::new();
 
-/// The addresses that move with the active role, each with the lease that it is answered for under.
+/// The addresses that move with the active role, and how each is answered for.
 #[btf_map]
-pub(crate) static FLOATING: HashMap<[u8; 4], u32, 1024> = HashMap::new();
+pub(crate) static FLOATING: HashMap<[u8; 4], Floating, 1024> = HashMap::new();
+
+/// The virtual MAC addresses that they may have, by interface.
+#[btf_map]
+pub(crate) static VIRTUAL_MACS: HashMap<VirtualMacKey, VirtualMac, VIRTUAL_MAC_COUNT> = HashMap::new();
 
 /// Until when this router may answer for them.
 #[btf_map]

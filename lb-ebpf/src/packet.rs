@@ -6,6 +6,10 @@ use lb_common::{IPPROTO_UDP, LastHop};
 
 use crate::checksum::Change;
 
+/// The bit of a MAC address's first octet that tells a group of hosts from one (IEEE 802 8.2.2).
+#[cfg(target_arch = "bpf")]
+pub(crate) const GROUP: u64 = 1;
+
 /// A TCP or UDP packet over IPv4, as its headers describe it. Every offset counts from the start of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Packet {

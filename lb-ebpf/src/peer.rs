@@ -7,11 +7,9 @@ use crate::{
     cache,
     hop::{self, Hop},
     outcome::Outcome,
-    packet::Macs,
+    packet::{GROUP, Macs},
+    virtual_mac,
 };
-
-/// The bit of a MAC address's first octet that tells a group of hosts from one (IEEE 802 8.2.2).
-const GROUP: u64 = 1;
 
 /// How the peer stands to a packet.
 #[derive(Clone, Copy)]
@@ -38,7 +36,8 @@ impl Peer {
             return Err(Reason::Overheard);
         }
         let Some(peer) = cache::peer(ifindex) else { return Ok(Self::Unknown) };
-        if macs.destination() != mac_number(peer.source_mac) {
+        let to = macs.destination();
+        if to != mac_number(peer.source_mac) && !virtual_mac::is_one(ifindex, to) {
             Err(Reason::Overheard)
         } else if macs.source() == mac_number(peer.mac) {
             Ok(Self::Sender)

@@ -75,7 +75,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// Loads the program with small maps, and logging off.
+    /// Loads the program with small maps, and logging off, for a router with virtual MAC addresses: it does all that it does
+    /// without, and more.
     ///
     /// # Errors
     /// When the kernel refuses; the verifier's words are in the error.
@@ -88,16 +89,21 @@ impl Program {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_with_log_level(level: u8) -> Result<Self> {
-        Self::load_with(Sizes::SMALL, level)
+        Self::open(Sizes::SMALL, level, true)
     }
 
-    /// Loads the program with maps of these sizes, and with the log calls up to `level` of aya-log.
+    /// Loads the program with maps of these sizes, and with the log calls up to `level` of aya-log, for a router without virtual MAC
+    /// addresses.
     ///
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_with(sizes: Sizes, level: u8) -> Result<Self> {
+        Self::open(sizes, level, false)
+    }
+
+    fn open(sizes: Sizes, level: u8, has_virtual_macs: bool) -> Result<Self> {
         let Sizes { reals, services, flows } = sizes;
-        let globals = Globals::new(bucket_count(flows), HASH_KEY);
+        let globals = Globals::new(bucket_count(flows), HASH_KEY).with_virtual_macs(has_virtual_macs);
         let mut loader = EbpfLoader::new();
         globals.set(&mut loader);
         let mut ebpf = loader

@@ -265,6 +265,9 @@ pub struct AddressStatus {
     pub interface: String,
     /// Whether it stands on the interface now.
     pub present: bool,
+    /// The virtual MAC address that it keeps when it moves, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virtual_mac: Option<String>,
 }
 
 /// Somebody else claims an address that is not his.

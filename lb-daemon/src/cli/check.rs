@@ -82,7 +82,12 @@ mod tests {
 
     fn config(services: Vec<Service>) -> Config {
         Config {
-            router: Router { name: "lb1".to_owned(), interfaces: BTreeSet::new(), nat_router: None },
+            router: Router {
+                name: "lb1".to_owned(),
+                interfaces: BTreeSet::new(),
+                nat_router: None,
+                virtual_mac: None,
+            },
             peer: None,
             tracks: Vec::new(),
             notify: crate::config::Notify::default(),

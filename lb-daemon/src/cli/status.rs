@@ -207,14 +207,15 @@ fn interface(interface: &InterfaceStatus) -> String {
 }
 
 fn address(address: &AddressStatus, role: &str) -> String {
-    let AddressStatus { address, interface, present, .. } = address;
+    let AddressStatus { address, interface, present, virtual_mac, .. } = address;
     let place = match (present, role) {
         (true, "standby") => "PRESENT, though the role is standby",
         (true, _) => "present",
         (false, "active") => "MISSING",
         (false, _) => "not here",
     };
-    format!("{address} on {interface}, {place}")
+    let mac = virtual_mac.as_ref().map(|mac| format!(", virtual MAC {mac}")).unwrap_or_default();
+    format!("{address} on {interface}, {place}{mac}")
 }
 
 fn conflict(conflict: &ConflictStatus) -> String {
@@ -234,6 +235,7 @@ mod tests {
                 address: "10.9.9.9/32".to_owned(),
                 interface: "eth0".to_owned(),
                 present,
+                virtual_mac: None,
             };
             address(&status, role)
         };

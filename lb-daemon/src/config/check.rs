@@ -13,6 +13,7 @@ mod router;
 mod service;
 mod track;
 mod unique;
+mod virtual_mac;
 
 use std::{io, path::Path};
 
@@ -26,6 +27,7 @@ pub(super) fn check(
     report: &mut Report,
 ) -> Option<Config> {
     overlap::check(file, report);
+    virtual_mac::check(file, report);
     let router = router::router(file, host, report);
     let vips = router::vips(file, report);
     let groups = group::groups(file, report);
@@ -37,6 +39,7 @@ pub(super) fn check(
     let tracks = track::tracks(file, host, report);
     let notify = notify::notify(file, report);
     let announce = announce::announce(file, report);
+    announce.iter().for_each(|announce| virtual_mac::check_refresh(file, announce, report));
     let services = service::services(file, report);
     let limits = limits(file, report);
     let daemon = daemon(file);

@@ -6,13 +6,14 @@ use sha2::{Digest, Sha256};
 use super::{Check, Config, Expect, Group, Probe, Real, Service};
 
 impl Config {
-    /// A fingerprint of what both routers of a pair must agree on: virtual addresses, the NAT router address, services
+    /// A fingerprint of what both routers of a pair must agree on: virtual addresses and MAC addresses, the NAT router address, services
     /// with their checks and real servers. Names, interfaces, priorities, paths and limits are each router's own. The
     /// order of services and VIPs does not matter; that of real servers does, since schedules follow it. Stable across
     /// builds and versions: it is the start of a SHA-256, big endian.
     pub fn hash(&self) -> u64 {
         let mut lines: Vec<String> = Vec::new();
         lines.extend(self.router.nat_router.iter().map(|vip| format!("nat_router {}", vip.address)));
+        lines.extend(self.router.virtual_mac.iter().map(|mac| format!("virtual_mac {mac}")));
         lines.extend(self.vips.iter().map(|vip| format!("vip {}", vip.address)));
         lines.extend(self.services.iter().map(service));
         lines.extend(self.groups.iter().map(group));
@@ -31,6 +32,7 @@ fn group(group: &Group) -> String {
     let mut line = format!("group {}", hex(group.name.as_bytes()));
     group.vips.iter().for_each(|vip| line += &format!(" {vip}"));
     group.nat_router.iter().for_each(|vip| line += &format!(" nat_router {}", vip.address));
+    group.virtual_mac.iter().for_each(|mac| line += &format!(" virtual_mac {mac}"));
     line
 }
 

@@ -9,6 +9,7 @@ use std::{
 use lb_common::ServiceKey;
 
 use super::{Config, Failback, Vip};
+use crate::mac::Mac;
 
 /// A `[[group]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Group {
     pub vips: BTreeSet<Ipv4Addr>,
     /// The floating gateway of its NAT real servers, held by the router that is active for it.
     pub nat_router: Option<Vip>,
+    /// The virtual MAC address of its floating addresses; `None`: they are at the interface's own.
+    pub virtual_mac: Option<Mac>,
 }
 
 /// How much this router wants to be active for a group.
@@ -72,6 +75,16 @@ impl Config {
     /// The lease that a floating address is answered for under: each group has one of its own.
     pub fn lease_of(&self, address: Ipv4Addr) -> u32 {
         u32::try_from(self.group_of(address)).unwrap_or(u32::MAX)
+    }
+
+    /// The virtual MAC address of a group, if it has one.
+    pub fn virtual_mac_of(&self, group: usize) -> Option<Mac> {
+        self.groups.get(group).map_or(self.router.virtual_mac, |group| group.virtual_mac)
+    }
+
+    /// Whether any group has a virtual MAC address.
+    pub fn has_virtual_macs(&self) -> bool {
+        (0..self.group_names().len()).any(|group| self.virtual_mac_of(group).is_some())
     }
 
     /// The number of the group that a service belongs to.

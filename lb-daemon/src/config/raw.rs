@@ -11,7 +11,7 @@ use super::{
     decode::{List, table},
     values::{
         AbsolutePath, CheckType, FailbackWord, Interface, Name, Port, Protocol, RequestHost, RequestPath,
-        Secret, SomeText, Span, Status, Switch, Text, TrackType, Whole,
+        Secret, SomeText, Span, Status, Switch, Text, TrackType, VirtualMac, Whole,
     },
 };
 
@@ -37,6 +37,7 @@ table! {
         optional name: Name,
         required interfaces: List<Interface>,
         optional nat_router: NatRouter,
+        optional virtual_mac: VirtualMac,
     }
 }
 
@@ -56,6 +57,7 @@ table! {
         optional failback: FailbackWord,
         optional failback_delay: Span<0, 3_600_000>,
         optional nat_router: NatRouter,
+        optional virtual_mac: VirtualMac,
     }
 }
 

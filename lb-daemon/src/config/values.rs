@@ -7,6 +7,7 @@ use lb_common::{IPPROTO_TCP, IPPROTO_UDP, Method, Scheduler};
 use toml::de::DeValue;
 
 use super::{AnnounceForm, BpfLog, decode::Scalar};
+use crate::mac::Mac;
 
 /// A whole number, `MIN..=MAX`, both of which `T` holds.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +55,24 @@ impl Scalar for bool {
 
     fn from_value(value: &DeValue<'_>) -> Option<Self> {
         value.as_bool()
+    }
+}
+
+/// A virtual MAC address: that of a virtual router with an identifier (RFC 9568 7.3), or any.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct VirtualMac(pub(super) Mac);
+
+impl Scalar for VirtualMac {
+    fn expected() -> String {
+        "a whole number, 1 to 255, or a unicast MAC address such as \"02:00:00:00:00:33\"".to_owned()
+    }
+
+    fn from_value(value: &DeValue<'_>) -> Option<Self> {
+        let mac = match value.as_str() {
+            Some(text) => text.parse().ok().filter(|mac: &Mac| mac.is_unicast())?,
+            None => Mac::of_virtual_router(Whole::<u8, 1, 255>::from_value(value)?.0),
+        };
+        Some(Self(mac))
     }
 }
 

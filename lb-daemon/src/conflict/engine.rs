@@ -164,7 +164,7 @@ impl Engine {
             }
             if now >= state.ask {
                 state.ask = now + ASK;
-                actions.push(Action::Ask(*claim));
+                actions.push(self.watched.question(claim));
             }
             true
         });
@@ -204,7 +204,9 @@ impl Engine {
 
     fn is_peer(&self, claim: &Claim) -> bool {
         let learned = self.learned.get(&claim.ifindex).is_some_and(|(mac, _)| *mac == claim.mac);
-        learned || self.watched.peer.contains(&(claim.ifindex, claim.mac))
+        // Who hears it is not who says it: a router's socket does not get what it sends itself.
+        let shares = self.watched.virtual_mac == Some(claim.mac);
+        learned || shares || self.watched.peer.contains(&(claim.ifindex, claim.mac))
     }
 
     /// Learns where the peer announces from, where no heartbeat path shows it: a router that is not active hears it from the one
@@ -213,6 +215,8 @@ impl Engine {
         let Watched { own, servers, is_pair, holder, .. } = &self.watched;
         let is_other =
             own.values().any(|mac| *mac == claim.mac) || servers.contains_key(&(claim.ifindex, claim.mac));
+        // Whoever holds the addresses announces from the virtual one, and nobody from his own.
+        let is_other = is_other || self.watched.virtual_mac.is_some();
         if *holder != Holder::Peer || !is_pair || is_other || self.shows_peer(claim.ifindex) {
             return;
         }

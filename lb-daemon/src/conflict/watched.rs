@@ -8,6 +8,7 @@ use std::{
 
 use lb_common::Method;
 
+use super::engine::{Action, Claim};
 use crate::{config::Config, topology::Topology};
 
 /// A MAC address at an interface, by its index: cards may have the same one on several segments.
@@ -36,6 +37,8 @@ pub struct Watched {
     pub is_pair: bool,
     /// The other router's MAC addresses, where a heartbeat path shows them.
     pub peer: BTreeSet<Place>,
+    /// The virtual MAC address of the addresses: this router's or the peer's, whoever holds them.
+    pub virtual_mac: Option<[u8; 6]>,
     /// Real servers with direct routing.
     pub servers: BTreeMap<Place, String>,
     /// Who is to hold the addresses.
@@ -45,6 +48,16 @@ pub struct Watched {
 }
 
 impl Watched {
+    /// Whom to ask whether a claim still stands: who makes it, or everyone where that is a virtual MAC address. A switch would
+    /// send the question to whichever router it heard last.
+    pub(super) fn question(&self, claim: &Claim) -> Action {
+        if self.virtual_mac == Some(claim.mac) {
+            Action::AskAll(claim.ifindex, claim.address)
+        } else {
+            Action::Ask(*claim)
+        }
+    }
+
     /// What configuration and network say of the addresses of a group.
     pub fn new(config: &Config, topology: &Topology, group: usize, holder: Holder) -> Self {
         let links = &topology.links;
@@ -69,6 +82,7 @@ impl Watched {
             own: links.values().map(|link| (link.index, link.mac)).collect(),
             is_pair: config.peer.is_some(),
             peer: peer.filter_map(|path| place(path.remote.ipv4()?)).collect(),
+            virtual_mac: config.virtual_mac_of(group).map(|mac| mac.0),
             servers: direct.filter_map(|real| Some((place(real.address)?, real.name.clone()))).collect(),
             holder,
             probe: config.announce.probe,

@@ -17,13 +17,20 @@ pub struct Globals {
     hash_key: HashKey,
     second: u32,
     timeouts: Timeouts,
+    has_virtual_macs: u32,
 }
 
 impl Globals {
     /// The globals for a flow table of `buckets` buckets with the secret `hash_key`, on this kernel.
     pub fn new(buckets: u32, hash_key: HashKey) -> Self {
         let hz = hz();
-        Self { buckets, hash_key, second: units_of(1, hz), timeouts: Timeouts::at(hz) }
+        Self { buckets, hash_key, second: units_of(1, hz), timeouts: Timeouts::at(hz), has_virtual_macs: 0 }
+    }
+
+    /// The same for a router that has virtual MAC addresses, or has none.
+    #[must_use]
+    pub const fn with_virtual_macs(self, has_any: bool) -> Self {
+        Self { has_virtual_macs: has_any as u32, ..self }
     }
 
     /// Has the loader set them.
@@ -32,7 +39,8 @@ impl Globals {
             .override_global(global::BUCKETS, &self.buckets, true)
             .override_global(global::HASH_KEY, &self.hash_key, true)
             .override_global(global::SECOND, &self.second, true)
-            .override_global(global::TIMEOUTS, &self.timeouts, true);
+            .override_global(global::TIMEOUTS, &self.timeouts, true)
+            .override_global(global::HAS_VIRTUAL_MACS, &self.has_virtual_macs, true);
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Level of the program's log.
     pub bpf_log: BpfLog,
+    /// Whether there are virtual MAC addresses: the program does not look for any otherwise.
+    pub has_virtual_macs: bool,
 }
 
 /// Checks what this process may do, before it does anything.
@@ -139,7 +141,8 @@ impl KernelDatapath {
 /// Loads the program over the flow table that it is to use: a new one, where the one in use has another size than the settings say.
 /// Where the kernel has no room for a second one, it stays.
 fn load_in(pins: &Pins, kernel: (u32, u32), settings: &Settings) -> Result<(Pins, Ebpf, Vec<String>), Error> {
-    let load = |pins: &Pins| load::load(kernel, pins, &settings.limits, settings.bpf_log);
+    let Settings { limits, bpf_log, has_virtual_macs, .. } = settings;
+    let load = |pins: &Pins| load::load(kernel, pins, limits, *bpf_log, *has_virtual_macs);
     let mut refused = None;
     if resize::is_due(pins, &settings.limits)? {
         let next = pins.next();

@@ -8,9 +8,9 @@ use aya::{
     programs::ProgramError,
 };
 use lb_common::{
-    AddressFilter, CACHED_PEERS, CACHED_SERVICES, CachedPeer, CachedService, Counter, LAST_HOPS, LEASES,
-    LastHop, Lease, OVERFLOWS, PeerHop, Real, RealCounters, RealKey, Reason, Ring, RouterState, Service,
-    ServiceKey,
+    AddressFilter, CACHED_PEERS, CACHED_SERVICES, CachedPeer, CachedService, Counter, Floating, LAST_HOPS,
+    LEASES, LastHop, Lease, OVERFLOWS, PeerHop, Real, RealCounters, RealKey, Reason, Ring, RouterState,
+    Service, ServiceKey, VIRTUAL_MACS, VirtualMac, VirtualMacKey,
     flow_table::{ChangeMarks, HashKey, RawBucket, bucket_capacity, bucket_count, mark_count},
     map,
 };
@@ -41,6 +41,7 @@ pub(super) fn load(
     pins: &Pins,
     limits: &Limits,
     log: BpfLog,
+    has_virtual_macs: bool,
 ) -> Result<(Ebpf, Vec<String>), Error> {
     let mut notices = Vec::new();
     let level = log_level(log);
@@ -66,7 +67,7 @@ pub(super) fn load(
         loader.map_max_entries(shape.name, entries).map_pin_path(shape.name, path.as_path());
     }
     let hash_key = hash_key(&pins.map(map::HASH_KEY))?;
-    let globals = Globals::new(buckets, hash_key);
+    let globals = Globals::new(buckets, hash_key).with_virtual_macs(has_virtual_macs);
     globals.set(&mut loader);
     let mut ebpf =
         loader.load(&object::for_kernel(kernel)).map_err(|error| Error::Setup(load_failure(&error)))?;
@@ -134,7 +135,7 @@ fn kept_size(shape: &Shape, entries: u32) -> String {
 }
 
 /// Every map, with the sizes that `limits` asks for.
-pub(super) fn shapes(limits: &Limits) -> [Shape; 22] {
+pub(super) fn shapes(limits: &Limits) -> [Shape; 23] {
     let Limits { flows, services, reals } = *limits;
     let rings = services.saturating_mul(2);
     let (of_flows, of_services, of_reals) =
@@ -155,7 +156,8 @@ pub(super) fn shapes(limits: &Limits) -> [Shape; 22] {
         shape::<u32, RouterState>(map::ROUTER, MapType::Array, 1, None),
         shape::<u32, PeerHop>(map::PEER_HOPS, MapType::Hash, 64, None),
         shape::<[u8; 4], u8>(map::LOCALS, MapType::Hash, 1024, None),
-        shape::<[u8; 4], u32>(map::FLOATING, MapType::Hash, 1024, None),
+        shape::<[u8; 4], Floating>(map::FLOATING, MapType::Hash, 1024, None),
+        shape::<VirtualMacKey, VirtualMac>(map::VIRTUAL_MACS, MapType::Hash, VIRTUAL_MACS as u32, None),
         shape::<u32, Lease>(map::LEASES, MapType::Array, LEASES as u32, None),
         shape::<u32, u32>(map::EPOCH, MapType::Array, 1, None),
         shape::<u32, CachedService>(map::SERVICE_CACHE, MapType::PerCpuArray, CACHED_SERVICES as u32, None),

@@ -7,8 +7,9 @@ use aya::{
     maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuValues},
 };
 use lb_common::{
-    AddressFilter, Counter, Methods, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason, Ring,
-    RouterRole, RouterState, Scheduler, Service, ServiceKey, flow_table::bucket_capacity, map,
+    AddressFilter, Counter, Floating, Methods, PeerHop, RING_SLOTS, Real, RealCounters, RealKey, Reason,
+    Ring, RouterRole, RouterState, Scheduler, Service, ServiceKey, VirtualMac, VirtualMacKey,
+    flow_table::bucket_capacity, map,
 };
 
 use super::{Error, Op, filter::Filter, owner_change, pins::Pins};
@@ -29,7 +30,8 @@ pub(super) struct Maps {
     peer_hops: HashMap<MapData, u32, PeerHop>,
     epoch: Array<MapData, u32>,
     locals: HashMap<MapData, [u8; 4], u8>,
-    floating: HashMap<MapData, [u8; 4], u32>,
+    floating: HashMap<MapData, [u8; 4], Floating>,
+    virtual_macs: HashMap<MapData, VirtualMacKey, VirtualMac>,
     reasons: PerCpuArray<MapData, Counter>,
     real_counters: PerCpuArray<MapData, RealCounters>,
     addresses: Array<MapData, AddressFilter>,
@@ -54,6 +56,7 @@ impl Maps {
             epoch: take(ebpf, map::EPOCH)?,
             locals: take(ebpf, map::LOCALS)?,
             floating: take(ebpf, map::FLOATING)?,
+            virtual_macs: take(ebpf, map::VIRTUAL_MACS)?,
             reasons: take(ebpf, map::REASONS)?,
             real_counters: take(ebpf, map::REAL_COUNTERS)?,
             addresses: take(ebpf, map::ADDRESSES)?,
@@ -109,8 +112,9 @@ impl Maps {
             methods,
             floating: all::<_, _, BTreeMap<_, _>>(self.floating.iter(), map::FLOATING)?
                 .into_iter()
-                .map(|(address, lease)| (address.into(), lease))
+                .map(|(address, floating)| (address.into(), floating))
                 .collect(),
+            virtual_macs: all(self.virtual_macs.iter(), map::VIRTUAL_MACS)?,
         })
     }
 
@@ -162,10 +166,12 @@ impl Maps {
             }
             Op::AddLocal(address) => set(self.locals.insert(address.octets(), 1, 0), map::LOCALS),
             Op::RemoveLocal(address) => removed(self.locals.remove(&address.octets()), map::LOCALS),
-            Op::SetFloating(address, lease) => {
-                set(self.floating.insert(address.octets(), lease, 0), map::FLOATING)
+            Op::SetFloating(address, floating) => {
+                set(self.floating.insert(address.octets(), floating, 0), map::FLOATING)
             }
             Op::RemoveFloating(address) => removed(self.floating.remove(&address.octets()), map::FLOATING),
+            Op::SetVirtualMac(key, mac) => set(self.virtual_macs.insert(key, mac, 0), map::VIRTUAL_MACS),
+            Op::RemoveVirtualMac(key) => removed(self.virtual_macs.remove(key), map::VIRTUAL_MACS),
             Op::SetRole(role) => set(self.router.set(0, RouterState::new(*role), 0), map::ROUTER),
             // That is the program, and no map of it.
             Op::UseMethods(_) => Ok(()),

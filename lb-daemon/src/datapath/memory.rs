@@ -208,8 +208,10 @@ impl State {
             Op::RemovePeerHop(ifindex) => drop(tables.peer_hops.remove(ifindex)),
             Op::AddLocal(address) => drop(tables.locals.insert(*address)),
             Op::RemoveLocal(address) => drop(tables.locals.remove(address)),
-            Op::SetFloating(address, lease) => drop(tables.floating.insert(*address, *lease)),
+            Op::SetFloating(address, floating) => drop(tables.floating.insert(*address, *floating)),
             Op::RemoveFloating(address) => drop(tables.floating.remove(address)),
+            Op::SetVirtualMac(key, mac) => drop(tables.virtual_macs.insert(*key, *mac)),
+            Op::RemoveVirtualMac(key) => drop(tables.virtual_macs.remove(key)),
             Op::SetRole(role) => tables.role = *role,
             Op::UseMethods(methods) => tables.methods = *methods,
         }

@@ -89,6 +89,8 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     }
     differ("[limits]", old.limits != new.limits);
     differ("[daemon]", old.daemon != new.daemon);
+    // The program is loaded for them, or without.
+    differ("the first virtual_mac", new.has_virtual_macs() && !old.has_virtual_macs());
     parts
 }
 

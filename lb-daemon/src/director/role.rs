@@ -44,6 +44,7 @@ impl Director {
             // What a predecessor left stays until the pair has decided.
             Role::Starting => {}
             Role::Active => {
+                self.lingering.remove(&group);
                 self.replan();
                 self.parts.pair.applied(group, state.role);
                 self.place_addresses().await;
@@ -61,6 +62,7 @@ impl Director {
             Role::Standby => {
                 self.parts.pair.applied(group, state.role);
                 self.announce();
+                self.let_go_of_virtual_mac(group, before.forwards());
                 self.place_addresses().await;
                 self.replan();
             }
@@ -110,20 +112,27 @@ impl Director {
 
     /// Every floating address, and where the role of its group wants it.
     fn wanted_addresses(&self) -> Vec<(Vip, Wanted)> {
-        let of_group = |(group, role): (usize, &Role)| {
-            let wanted = match role {
-                Role::Active => Wanted::Here,
-                Role::Standby => Wanted::Away,
-                // What a predecessor left stays until the pair has decided, and what leaves until it has left.
-                Role::Starting | Role::Leaving => Wanted::AsTheyAre,
-            };
+        let of_group = |(group, wanted): (usize, Wanted)| {
             self.parts.config.floating_of(group).into_iter().map(move |vip| (vip, wanted))
         };
-        self.applied.iter().enumerate().flat_map(of_group).collect()
+        self.wanted().flat_map(of_group).collect()
     }
 
-    /// Makes the floating addresses stand or not, as the roles want; whether any had to be changed.
+    /// Where each group wants what moves with it.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (usize, Wanted)> {
+        let wanted = |role: &Role| match role {
+            Role::Active => Wanted::Here,
+            Role::Standby => Wanted::Away,
+            // What a predecessor left stays until the pair has decided, and what leaves until it has left.
+            Role::Starting | Role::Leaving => Wanted::AsTheyAre,
+        };
+        self.applied.iter().map(wanted).enumerate()
+    }
+
+    /// Makes the floating addresses stand or not, as the roles want, and before them their virtual MAC addresses; whether any
+    /// had to be changed.
     pub(super) async fn place_addresses(&mut self) -> bool {
+        self.place_virtual_macs().await;
         let result = self.parts.addresses.reconcile(&self.wanted_addresses()).await;
         let changes = match &result {
             Ok(changes) | Err(address::Error::Incomplete { changes, .. }) => changes.as_slice(),
@@ -165,8 +174,11 @@ impl Director {
             .filter(|(_, wanted)| *wanted == Wanted::Here)
             .filter_map(|(vip, _)| {
                 let link = topology.links.get(&vip.interface)?;
-                let lease = self.parts.config.lease_of(vip.address.addr());
-                Some(Floating { vip, ifindex: link.index, mac: link.mac, lease })
+                let address = vip.address.addr();
+                let lease = self.parts.config.lease_of(address);
+                let virtual_mac = self.parts.config.virtual_mac_of(self.parts.config.group_of(address));
+                let mac = virtual_mac.map_or(link.mac, |mac| mac.0);
+                Some(Floating { vip, ifindex: link.index, mac, lease })
             })
             .collect();
         self.parts.announcer.active(self.parts.config.announce, addresses);

@@ -104,7 +104,14 @@ mod tests {
         for (name, vip) in [("east", EAST), ("west", WEST)] {
             config.vips.push(Vip { address: vip.into(), interface: "eth0".to_owned() });
             let (name, vips) = (name.to_owned(), [vip].into());
-            config.groups.push(Group { name, priority: None, failback: None, vips, nat_router: None });
+            config.groups.push(Group {
+                name,
+                priority: None,
+                failback: None,
+                vips,
+                nat_router: None,
+                virtual_mac: None,
+            });
         }
         config
     }

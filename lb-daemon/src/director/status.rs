@@ -123,11 +123,15 @@ fn addresses(facts: &Facts<'_>) -> Vec<AddressStatus> {
         .config
         .floating()
         .into_iter()
-        .map(|vip| AddressStatus {
-            group: group_name(facts.config, facts.config.group_of(vip.address.addr())),
-            address: vip.address.to_string(),
-            present: facts.topology.addresses.contains(&vip),
-            interface: vip.interface,
+        .map(|vip| {
+            let group = facts.config.group_of(vip.address.addr());
+            AddressStatus {
+                group: group_name(facts.config, group),
+                address: vip.address.to_string(),
+                present: facts.topology.addresses.contains(&vip),
+                interface: vip.interface,
+                virtual_mac: facts.config.virtual_mac_of(group).map(|mac| mac.to_string()),
+            }
         })
         .collect()
 }

@@ -52,18 +52,18 @@ struct Rig {
 }
 
 /// A director that does not run, with the ends of its channels.
-struct Idle {
-    director: Director,
+pub(super) struct Idle {
+    pub(super) director: Director,
     datapath: MemoryDatapath,
     handle: DirectorHandle,
     reports: mpsc::Sender<Report>,
-    topology: watch::Sender<Topology>,
+    pub(super) topology: watch::Sender<Topology>,
     targets: watch::Receiver<BTreeSet<Ipv4Addr>>,
     folder: TempDir,
 }
 
 impl Idle {
-    fn new(config: Config, datapath: &MemoryDatapath, file: &Path) -> Self {
+    pub(super) fn new(config: Config, datapath: &MemoryDatapath, file: &Path) -> Self {
         // Beside a real lbd of this host these tests must not know which addresses are its own.
         let folder = tempfile::tempdir().unwrap();
         let (reports, heard) = mpsc::channel(64);
@@ -110,6 +110,7 @@ impl Idle {
             announcer: announce::start(None),
             conflicts,
             addresses: Addresses::new(&folder.path().join("lbd.sock"), "5.15.0"),
+            virtual_macs: VirtualMacs::new(&folder.path().join("lbd.sock")),
             targets: wanted,
             topology: seen,
             commands,

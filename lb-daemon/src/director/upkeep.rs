@@ -80,6 +80,7 @@ impl Director {
             self.replan();
         }
         self.heal_addresses().await;
+        self.heal_virtual_macs().await;
     }
 
     /// Looks at the counters, for the rates, and has somebody look at the flow table.

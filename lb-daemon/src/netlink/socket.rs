@@ -116,6 +116,19 @@ impl Requests {
         done(format!("forget neighbour {}", hop.address), request.execute()).await
     }
 
+    /// Has an interface receive what is addressed to another MAC address than its own: a secondary unicast address. Nothing happens
+    /// where it does already.
+    pub(crate) async fn add_mac(&self, action: String, ifindex: u32, mac: [u8; 6]) -> Result<(), Error> {
+        let mut request = self.handle.neighbours().add_bridge(ifindex, &mac).replace();
+        *request.message_mut() = own_entry(ifindex, mac);
+        done(action, request.execute()).await
+    }
+
+    /// The opposite.
+    pub(crate) async fn remove_mac(&self, action: String, ifindex: u32, mac: [u8; 6]) -> Result<(), Error> {
+        done(action, self.handle.neighbours().del(own_entry(ifindex, mac)).execute()).await
+    }
+
     /// Adds an address.
     pub(crate) async fn add_address(&self, action: String, message: AddressMessage) -> Result<(), Error> {
         let mut request = self.handle.address().add(message.header.index, Ipv4Addr::UNSPECIFIED.into(), 32);
@@ -127,6 +140,18 @@ impl Requests {
     pub(crate) async fn remove_address(&self, action: String, message: AddressMessage) -> Result<(), Error> {
         done(action, self.handle.address().del(message).execute()).await
     }
+}
+
+/// The entry of an interface's own forwarding table that stands for a secondary unicast address (`ndo_dflt_fdb_add` in
+/// net/core/rtnetlink.c).
+fn own_entry(ifindex: u32, mac: [u8; 6]) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Bridge;
+    message.header.ifindex = ifindex;
+    message.header.state = NeighbourState::Permanent;
+    message.header.flags = NeighbourFlags::Own;
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
+    message
 }
 
 /// What a notification says.

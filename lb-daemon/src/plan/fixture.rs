@@ -218,6 +218,7 @@ fn config(services: Vec<Service>) -> Config {
             name: "router".into(),
             interfaces: BTreeSet::from(["real0".into()]),
             nat_router: None,
+            virtual_mac: None,
         },
         peer: None,
         tracks: Vec::new(),

@@ -120,7 +120,14 @@ mod tests {
         }
         for (name, vip) in [("east", VIP), ("west", OTHER)] {
             let (name, vips) = (name.to_owned(), [vip.into()].into());
-            config.groups.push(Group { name, priority: None, failback: None, vips, nat_router: None });
+            config.groups.push(Group {
+                name,
+                priority: None,
+                failback: None,
+                vips,
+                nat_router: None,
+                virtual_mac: None,
+            });
         }
         assert_eq!(all(&[Role::Leaving, Role::Standby], &config), [(true, false), (false, true)]);
         assert_eq!(all(&[Role::Starting, Role::Active], &config), [(false, true), (true, false)]);

@@ -249,7 +249,13 @@ fn interface(name: &str, mode: &str) -> InterfaceStatus {
 }
 
 fn address(address: &str, interface: &str, present: bool) -> AddressStatus {
-    AddressStatus { group: None, address: address.to_owned(), interface: interface.to_owned(), present }
+    AddressStatus {
+        group: None,
+        address: address.to_owned(),
+        interface: interface.to_owned(),
+        present,
+        virtual_mac: Some("00:00:5e:00:01:33".to_owned()),
+    }
 }
 
 fn path(local: &str, remote: &str, silent_ms: Option<u64>) -> PathStatus {

@@ -12,7 +12,8 @@ use std::{
 
 use aya::maps::{Map, MapData};
 use lb_common::{
-    LAYOUT_VERSION, Method, Methods, PeerHop, Real, RealKey, RealState, RouterRole, Scheduler, ServiceKey,
+    Floating, LAYOUT_VERSION, Method, Methods, PeerHop, Real, RealKey, RealState, RouterRole, Scheduler,
+    ServiceKey, VirtualMac, VirtualMacKey,
 };
 use lb_daemon::{
     config::{BpfLog, Limits},
@@ -40,7 +41,12 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn settings(&self) -> Settings {
-        Settings { pin_dir: self.pin_dir.clone(), limits: LIMITS, bpf_log: BpfLog::Off }
+        Settings {
+            pin_dir: self.pin_dir.clone(),
+            limits: LIMITS,
+            bpf_log: BpfLog::Off,
+            has_virtual_macs: false,
+        }
     }
 
     pub(crate) fn open(&self, names: &[&str]) -> (KernelDatapath, Vec<String>) {
@@ -145,6 +151,11 @@ pub(crate) fn tables() -> Tables {
         peer_hops: BTreeMap::from([(3, PeerHop { mac: [6; 6], source_mac: [2; 6] })]),
         locals: [[10, 0, 0, 254].into(), [192, 0, 2, 254].into()].into(),
         methods: Methods::ALL,
-        floating: [([192, 0, 2, 10].into(), 0)].into(),
+        floating: [([192, 0, 2, 10].into(), Floating::new(0, Some([0, 0, 0x5e, 0, 1, 51])))].into(),
+        virtual_macs: [(
+            VirtualMacKey::new(2, [0, 0, 0x5e, 0, 1, 51]),
+            VirtualMac { own: [2, 0, 0, 0, 0, 1], lease: 0 },
+        )]
+        .into(),
     }
 }

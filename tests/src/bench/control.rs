@@ -99,6 +99,7 @@ pub(super) fn settings(bpf: &Path) -> Settings {
         pin_dir: bpf.join("lbd"),
         limits: Limits { flows: FLOWS, services: SERVICES, reals: SERVICES * REALS },
         bpf_log: BpfLog::Off,
+        has_virtual_macs: false,
     }
 }
 

@@ -43,6 +43,9 @@ pub struct Router {
     /// Gateway of the NAT real servers, where there are no groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nat_router: Option<Vip>,
+    /// Virtual router whose MAC address the floating addresses have, where they have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub virtual_mac: Option<u8>,
 }
 
 /// A group with a role of its own.
@@ -213,6 +216,7 @@ impl Config {
                 name: name.to_owned(),
                 interfaces: vec!["eth0".to_owned(), "eth1".to_owned()],
                 nat_router: Some(vip(NAT_ROUTER, 24, "eth1")),
+                virtual_mac: None,
             },
             peer: Some(Peer::standard(name)),
             group: Vec::new(),

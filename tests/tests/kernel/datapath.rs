@@ -15,4 +15,5 @@ mod parse;
 mod processors;
 mod schedule;
 mod unknown;
+mod virtual_mac;
 mod world;

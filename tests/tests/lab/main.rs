@@ -26,3 +26,4 @@ mod support;
 mod syn_flood;
 mod takeover;
 mod udp;
+mod virtual_mac;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use lb_common::{LEASES, Method};
 
-use super::{all, failback, router::moving_address, unique::Unique};
+use super::{all, failback, router::moving_address, unique::Unique, virtual_mac};
 use crate::config::{
     Group,
     decode::{At, Field, List},
@@ -76,6 +76,7 @@ fn group(table: &raw::Group, file: &raw::File, report: &mut Report) -> Option<Gr
         vips: vips.filter_map(|vip| vip.value.address.get()).map(|net| net.addr()).collect(),
         name,
         nat_router,
+        virtual_mac: virtual_mac::read(&table.virtual_mac)?,
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
 
-use super::{all, unique::Unique};
+use super::{all, unique::Unique, virtual_mac};
 use crate::config::{
     Host, Router, Vip,
     decode::{At, Field, Scalar},
@@ -30,7 +30,8 @@ pub(super) fn router(file: &raw::File, host: &Host, report: &mut Report) -> Opti
             moving_address("router.nat_router", &value.address, &value.interface, table, report).map(Some)
         }
     };
-    Some(Router { name: name?, interfaces: interfaces?, nat_router: nat_router? })
+    let virtual_mac = virtual_mac::read(&table.virtual_mac);
+    Some(Router { name: name?, interfaces: interfaces?, nat_router: nat_router?, virtual_mac: virtual_mac? })
 }
 
 /// The host's name instead of `name`, if it can be a router's.

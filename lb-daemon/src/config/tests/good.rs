@@ -5,9 +5,12 @@ use std::{net::Ipv4Addr, time::Duration};
 use lb_common::{IPPROTO_TCP, IPPROTO_UDP, Method, Scheduler, ServiceKey};
 
 use super::{GROUPS, PAIR, SINGLE, read};
-use crate::config::{
-    Announce, AnnounceForm, BpfLog, Check, Command, ConnectionSync, Daemon, Expect, Failback, HeartbeatPath,
-    Host, Limits, Notify, Preference, Probe, TrackProbe, Vip, load::host_name, parse,
+use crate::{
+    config::{
+        Announce, AnnounceForm, BpfLog, Check, Command, ConnectionSync, Daemon, Expect, Failback,
+        HeartbeatPath, Host, Limits, Notify, Preference, Probe, TrackProbe, Vip, load::host_name, parse,
+    },
+    mac::Mac,
 };
 
 #[test]
@@ -95,6 +98,19 @@ fn a_group_takes_its_role_back_as_the_pair_does_unless_it_says_otherwise() {
         let config = read(&text).unwrap();
         assert_eq!(config.preferences()["mail"].failback, expected, "{peer}, and in the group {group}");
     }
+}
+
+#[test]
+fn a_virtual_mac_is_that_of_a_virtual_router_or_any_and_each_group_has_its_own() {
+    let mac = |text: &str| Some(text.parse::<Mac>().unwrap());
+    let config = read(&PAIR.replace("[router]", "[router]\nvirtual_mac = 51")).unwrap();
+    assert_eq!(config.virtual_mac_of(0), mac("00:00:5e:00:01:33"));
+    assert!(config.has_virtual_macs());
+    let config = read(&GROUPS.replace("virtual_mac = 52", "virtual_mac = \"02:0a:0b:0c:0d:0e\"")).unwrap();
+    let macs = ["02:0a:0b:0c:0d:0e", "00:00:5e:00:01:33"].map(mac);
+    assert_eq!([0, 1].map(|group| config.virtual_mac_of(group)), macs);
+    assert!(config.has_virtual_macs() && !read(PAIR).unwrap().has_virtual_macs());
+    assert_eq!(read(SINGLE).unwrap().virtual_mac_of(0), None);
 }
 
 #[test]

@@ -13,12 +13,21 @@ fn both_routers_must_have_the_same_groups() {
     for (from, to) in [
         ("\"mail\"", "\"post\""),
         ("10.11.12.10/24", "10.11.12.11/24"),
+        ("virtual_mac = 52", "virtual_mac = 53"),
+        ("virtual_mac = 52", ""),
         ("group = \"mail\"", "group = \"shop\""),
     ] {
         assert!(GROUPS.contains(from));
         assert_ne!(hash(GROUPS), hash(&GROUPS.replace(from, to)), "{to}");
     }
     assert_eq!(hash(GROUPS), hash(&GROUPS.replace("priority = 150", "priority = 50")));
+}
+
+#[test]
+fn both_routers_must_have_the_same_virtual_macs() {
+    let with = |id: u8| PAIR.replace("[router]", &format!("[router]\nvirtual_mac = {id}"));
+    let hashes = [hash(PAIR), hash(&with(51)), hash(&with(52))];
+    assert!(hashes[0] != hashes[1] && hashes[1] != hashes[2]);
 }
 
 #[test]

@@ -139,6 +139,39 @@ fn groups() {
 }
 
 #[test]
+fn virtual_macs() {
+    for bad in [
+        "0",
+        "256",
+        "true",
+        "\"ff:ff:ff:ff:ff:ff\"",
+        "\"01:00:5e:00:00:12\"",
+        "\"00:00:00:00:00:00\"",
+        "\"51\"",
+    ] {
+        let text = HEAD.replace("[router]\n", &format!("[router]\nvirtual_mac = {bad}\n"));
+        let expected = format!(
+            "2: router.virtual_mac is {bad}; expected a whole number, 1 to 255, or a unicast MAC address such as \
+             \"02:00:00:00:00:33\""
+        );
+        check(&text, &expected);
+    }
+    let with = HEAD.replace("[router]\n", "[router]\nvirtual_mac = 51\n");
+    let refresh = "2: announce.refresh is 5m, and a virtual MAC address needs it; expected a refresh before 5m, when \
+                   switches forget";
+    check(&format!("{with}[announce]\nrefresh = \"5m\""), refresh);
+    check(&format!("{with}[announce]\nrefresh = \"0s\""), &refresh.replacen("5m", "0s", 1));
+    check(&format!("{with}[announce]\nrefresh = \"299s\""), "");
+    let groups = "group = \"a\"\n[[group]]\nname = \"a\"\nvirtual_mac = 51\n\
+                  [[group]]\nname = \"b\"\nvirtual_mac = \"00:00:5E:00:01:33\"\n";
+    check(
+        &format!("{with}{groups}"),
+        "2: router.virtual_mac moves with no role where there are groups; expected virtual_mac of a [[group]]\n\
+         13: group.virtual_mac 00:00:5e:00:01:33 is taken (line 10); expected a virtual MAC address of its own",
+    );
+}
+
+#[test]
 fn commands_that_are_told() {
     check_all(HEAD, include_str!("mistakes/notify.txt"));
 }

@@ -7,6 +7,7 @@ const OWN: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const PEER: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const SERVER: [u8; 6] = [2, 0, 0, 0, 0, 21];
 const STRANGER: [u8; 6] = [2, 0, 0, 0, 0, 9];
+const VIRTUAL: [u8; 6] = [0, 0, 0x5e, 0, 1, 51];
 
 #[test]
 fn a_stranger_is_reported_once_asked_again_and_over_when_it_is_silent() {
@@ -63,6 +64,24 @@ fn a_late_claim_of_the_peer_is_never_told_of() {
     assert_eq!(world.hears(PEER), []);
     let told = world.until_silent();
     assert!(told.iter().all(|action| matches!(action, Action::Ask(_))), "{told:?}");
+}
+
+#[test]
+fn the_virtual_mac_is_the_peers_and_everyone_is_asked_for_it() {
+    let mut world = World::new(Holder::Peer);
+    world.watched.virtual_mac = Some(VIRTUAL);
+    world.watched.peer.clear();
+    world.becomes(Holder::Peer);
+    assert_eq!(world.hears(VIRTUAL), [], "the peer is active");
+    assert_eq!(world.hears(STRANGER), [found(STRANGER, Who::Stranger)], "the peer announces no other");
+    assert_eq!(world.until_silent().last(), Some(&over(STRANGER, Who::Stranger)));
+    world.becomes(Holder::Here);
+    assert_eq!(world.hears(VIRTUAL), [], "a handover");
+    world.passes(Duration::from_secs(4));
+    assert_eq!(world.hears(VIRTUAL), [], "it may have been late");
+    world.passes(Duration::from_millis(500));
+    assert_eq!(world.due(), [Action::AskAll(3, VIP)]);
+    assert_eq!(world.hears(VIRTUAL), [found(VIRTUAL, Who::Peer)]);
 }
 
 #[test]
@@ -156,6 +175,7 @@ impl World {
             own: [(3, OWN)].into(),
             is_pair: true,
             peer: [(3, PEER)].into(),
+            virtual_mac: None,
             servers: [((3, SERVER), "d1".to_owned())].into(),
             holder,
             probe: None,

@@ -21,7 +21,7 @@ fn maps_that_have_not_changed_are_the_same_maps() {
         let groups = changed(&[map::ROUTER]);
         let adopted = adopt(pins, LAYOUT_VERSION - 1, folder, &groups);
         assert_eq!(adopted, all_but(&[map::ROUTER]));
-        let (ebpf, notices) = load::load((u32::MAX, 0), pins, &LIMITS, BpfLog::Off).unwrap();
+        let (ebpf, notices) = load::load((u32::MAX, 0), pins, &LIMITS, BpfLog::Off, false).unwrap();
         drop(ebpf);
         assert_eq!(notices, [""; 0]);
         assert_eq!(id(&pins.map(map::FLOWS)), before, "not a copy");
@@ -118,7 +118,7 @@ pub(in crate::datapath) fn with_an_older_layout(test: impl FnOnce(&Pins, &Path) 
         let folder = tempfile::tempdir().unwrap();
         mount(Some("bpf"), folder.path(), Some("bpf"), MsFlags::empty(), none).unwrap();
         let (pins, _) = Pins::create(folder.path()).unwrap();
-        drop(load::load((u32::MAX, 0), &pins, &LIMITS, BpfLog::Off).unwrap());
+        drop(load::load((u32::MAX, 0), &pins, &LIMITS, BpfLog::Off, false).unwrap());
         let older = folder.path().join(format!("v{}", LAYOUT_VERSION - 1));
         fs::rename(pins.maps(), &older).unwrap();
         let (pins, _) = Pins::create(folder.path()).unwrap();

@@ -74,6 +74,12 @@ fn what_needs_a_restart_is_refused_whole() {
             refused(&rig).await.message,
             format!("{}: router.name, [limits] changed, which needs a restart of lbd", file.display())
         );
+        fs::write(&file, FILE.replace("[router]", "[router]\nvirtual_mac = 51")).unwrap();
+        let message = refused(&rig).await.message;
+        assert!(
+            message.ends_with(": the first virtual_mac changed, which needs a restart of lbd"),
+            "{message}"
+        );
     });
 }
 

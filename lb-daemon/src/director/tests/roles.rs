@@ -100,6 +100,7 @@ pub(super) fn grouped() -> Config {
             failback: None,
             vips: [vip].into(),
             nat_router: None,
+            virtual_mac: None,
         };
         config.groups.push(group);
     }

@@ -11,14 +11,14 @@ use nix::time::{ClockId, clock_gettime};
 use super::world::*;
 
 /// Another address of the router, or anybody's.
-const OTHER: [u8; 4] = [192, 0, 2, 1];
+pub(super) const OTHER: [u8; 4] = [192, 0, 2, 1];
 /// Whoever asks.
-const ASKER: [u8; 4] = [10, 0, 0, 100];
+pub(super) const ASKER: [u8; 4] = [10, 0, 0, 100];
 /// The NAT router address.
-const GATEWAY: [u8; 4] = [10, 1, 0, 254];
+pub(super) const GATEWAY: [u8; 4] = [10, 1, 0, 254];
 /// Operations (RFC 826).
-const REQUEST: u8 = 1;
-const REPLY: u8 = 2;
+pub(super) const REQUEST: u8 = 1;
+pub(super) const REPLY: u8 = 2;
 /// The shortest frame on a wire without its checksum (IEEE 802.3 4.2.3.3): a real network pads, a veth pair does not.
 const SHORTEST: usize = 60;
 
@@ -125,13 +125,13 @@ fn floating(world: &mut World) {
 }
 
 /// Lets the lease run for `time` from now.
-fn lease_for(world: &mut World, time: Duration) {
+pub(super) fn lease_for(world: &mut World, time: Duration) {
     let now = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).unwrap());
     world.program.set_lease(u64::try_from((now + time).as_nanos()).unwrap()).unwrap();
 }
 
 /// Requests for `target` in every shape that the kernel answers.
-fn requests(target: [u8; 4]) -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn requests(target: [u8; 4]) -> Vec<(&'static str, Vec<u8>)> {
     let request = arp(REQUEST, ASKER, target);
     let mut unicast = request.clone();
     unicast[..6].copy_from_slice(&PUBLIC_MAC);
@@ -150,22 +150,22 @@ fn requests(target: [u8; 4]) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// An ARP packet in a broadcast.
-fn arp(operation: u8, sender: [u8; 4], target: [u8; 4]) -> Vec<u8> {
+pub(super) fn arp(operation: u8, sender: [u8; 4], target: [u8; 4]) -> Vec<u8> {
     let types = [0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, operation];
     [&[0xff; 6][..], &CLIENT_MAC, &types, &CLIENT_MAC, &sender, &[0; 6], &target].concat()
 }
 
-fn padded(mut frame: Vec<u8>) -> Vec<u8> {
+pub(super) fn padded(mut frame: Vec<u8>) -> Vec<u8> {
     frame.resize(frame.len().max(SHORTEST), 0);
     frame
 }
 
 /// The frame with one more tag, the outermost.
-fn tagged(frame: &[u8], kind: u16) -> Vec<u8> {
+pub(super) fn tagged(frame: &[u8], kind: u16) -> Vec<u8> {
     let (macs, rest) = frame.split_at(12);
     [macs, &kind.to_be_bytes(), &[0, 7], rest].concat()
 }
 
-fn virtual_address() -> [u8; 4] {
+pub(super) fn virtual_address() -> [u8; 4] {
     vip().ip().octets()
 }

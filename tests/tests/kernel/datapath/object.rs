@@ -61,6 +61,7 @@ fn bpftool_prints_maps_with_the_names_of_their_fields() {
         world.public("SYN", &syn, redirect(Reason::NatIn, &to_server(syn.clone(), 1)));
         world.program.add_local([10, 0, 0, 1]).unwrap();
         world.program.set_floating([10, 0, 0, 2], 0).unwrap();
+        world.program.set_virtual_mac(world.public, [0, 0, 0x5e, 0, 1, 51], PUBLIC_MAC).unwrap();
         // An array of programs has no entries that a dump could format.
         for name in map::ALL.into_iter().filter(|name| *name != map::PROGRAMS) {
             let entries = dump(world.program.map_id(name).unwrap());

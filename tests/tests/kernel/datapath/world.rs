@@ -58,6 +58,18 @@ pub(crate) struct Expected {
     frame: Option<Vec<u8>>,
 }
 
+impl Expected {
+    /// The frame leaves as these bytes by the interface that it came in by.
+    pub(crate) fn transmitted(reason: Reason, bytes: Vec<u8>) -> Self {
+        Self { action: Action::Tx, reason, frame: Some(bytes) }
+    }
+
+    /// The kernel gets the frame as these bytes.
+    pub(crate) fn passed(reason: Reason, bytes: Vec<u8>) -> Self {
+        Self { action: Action::Pass, reason, frame: Some(bytes) }
+    }
+}
+
 /// The kernel gets the frame untouched.
 pub(crate) fn pass(reason: Reason) -> Expected {
     Expected { action: Action::Pass, reason, frame: None }

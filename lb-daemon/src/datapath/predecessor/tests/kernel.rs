@@ -198,14 +198,14 @@ fn what_does_not_say_enough_is_forgotten_with_one_line() {
 /// The flow table of the older layout, and the new one that is to take its place.
 fn old_and_new(pins: &Pins) -> (Predecessor, KernelFlowTable) {
     let inherited = adopt::from_older_layout(pins, &load::shapes(&LIMITS)).unwrap();
-    let (mut ebpf, _) = load::load((u32::MAX, 0), pins, &LIMITS, BpfLog::Off).unwrap();
+    let (mut ebpf, _) = load::load((u32::MAX, 0), pins, &LIMITS, BpfLog::Off, false).unwrap();
     let (_, flows) = inherited.flows.unwrap();
     (flows, KernelFlowTable::open(pins, programs::clock(&mut ebpf).unwrap()).unwrap())
 }
 
 fn open(older: &Path) -> (KernelDatapath, Vec<String>) {
     let pin_dir = older.parent().unwrap().to_owned();
-    let settings = Settings { pin_dir, limits: LIMITS, bpf_log: BpfLog::Off };
+    let settings = Settings { pin_dir, limits: LIMITS, bpf_log: BpfLog::Off, has_virtual_macs: false };
     KernelDatapath::open(&settings, &BTreeMap::new()).unwrap()
 }
 
@@ -241,7 +241,7 @@ impl Pinned {
 /// The time of the flow table, by a program of its own.
 fn now(folder: &Path) -> Stamp {
     let (pins, _) = Pins::create(&folder.with_file_name("clock")).unwrap();
-    let (mut ebpf, _) = load::load((u32::MAX, 0), &pins, &LIMITS, BpfLog::Off).unwrap();
+    let (mut ebpf, _) = load::load((u32::MAX, 0), &pins, &LIMITS, BpfLog::Off, false).unwrap();
     Stamp::new(syscall::run(programs::clock(&mut ebpf).unwrap().as_fd()).unwrap())
 }
 

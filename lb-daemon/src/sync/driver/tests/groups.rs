@@ -104,6 +104,7 @@ fn segments(roles: [Role; 2]) -> Segments {
             failback: None,
             vips: [vip].into(),
             nat_router: None,
+            virtual_mac: None,
         };
         config.groups.push(group);
     }
