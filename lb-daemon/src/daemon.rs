@@ -73,6 +73,16 @@ pub async fn run(config_path: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Tells how large the flow table is.
+fn tell_size(datapath: &KernelDatapath) {
+    let bytes = size_of_val(datapath.flow_table().buckets());
+    info!(
+        "the flow table has room for {} connections in {:.1} MiB",
+        datapath.limits().flows,
+        mebibytes(bytes)
+    );
+}
+
 /// For people: a table is far smaller than what a fraction of 52 bits leaves exact.
 fn mebibytes(bytes: usize) -> f64 {
     bytes as f64 / f64::from(1 << 20)
@@ -91,13 +101,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
     for notice in notices {
         warn!("{notice}");
     }
-    let table = datapath.flow_table();
-    let bytes = size_of_val(table.buckets());
-    info!(
-        "the flow table has room for {} connections in {:.1} MiB",
-        datapath.limits().flows,
-        mebibytes(bytes)
-    );
+    tell_size(&datapath);
     let (reached, positions) = watch::channel(ha::engine::Positions::default());
     let pair = heartbeat.start(
         config.router.name.clone(),
@@ -107,7 +111,7 @@ async fn operate(config_path: &Path, config: Config, listener: UnixListener, sig
         positions,
     )?;
     let (segments, known) = watch::channel(Segments::new(&config, &links, &[]));
-    let sync = copy.start(table, datapath.schedules(), pair.roles.clone(), known, reached)?;
+    let sync = copy.start(datapath.flow_table(), datapath.schedules(), pair.roles.clone(), known, reached)?;
     let lease = config.peer.as_ref().map(|_| datapath.lease());
     let limits = datapath.limits();
     let addresses = Addresses::new(&config.daemon.socket, &kernel_release());
