@@ -42,6 +42,21 @@ impl Preference {
     pub const ALONE: Self = Self { priority: 1, failback: Failback::Manual };
 }
 
+#[cfg(test)]
+impl Group {
+    /// One of a single virtual address and nothing else, for tests.
+    pub(crate) fn of_one(name: &str, vip: Ipv4Addr) -> Self {
+        Self {
+            name: name.to_owned(),
+            priority: None,
+            failback: None,
+            vips: [vip].into(),
+            nat_router: None,
+            virtual_mac: None,
+        }
+    }
+}
+
 impl Config {
     /// Names of all groups, in order; one that is empty where none is configured.
     pub fn group_names(&self) -> Vec<String> {

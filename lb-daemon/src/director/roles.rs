@@ -103,15 +103,7 @@ mod tests {
         let mut config = test_config();
         for (name, vip) in [("east", EAST), ("west", WEST)] {
             config.vips.push(Vip { address: vip.into(), interface: "eth0".to_owned() });
-            let (name, vips) = (name.to_owned(), [vip].into());
-            config.groups.push(Group {
-                name,
-                priority: None,
-                failback: None,
-                vips,
-                nat_router: None,
-                virtual_mac: None,
-            });
+            config.groups.push(Group::of_one(name, vip));
         }
         config
     }

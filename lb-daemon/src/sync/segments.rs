@@ -119,15 +119,7 @@ mod tests {
             assert_eq!(all(&[role], &config), [(true, true); 2], "the one role decides by itself");
         }
         for (name, vip) in [("east", VIP), ("west", OTHER)] {
-            let (name, vips) = (name.to_owned(), [vip.into()].into());
-            config.groups.push(Group {
-                name,
-                priority: None,
-                failback: None,
-                vips,
-                nat_router: None,
-                virtual_mac: None,
-            });
+            config.groups.push(Group::of_one(name, vip.into()));
         }
         assert_eq!(all(&[Role::Leaving, Role::Standby], &config), [(true, false), (false, true)]);
         assert_eq!(all(&[Role::Starting, Role::Active], &config), [(false, true), (true, false)]);

@@ -94,15 +94,7 @@ pub(super) fn grouped() -> Config {
     for (name, vip) in [("web", WEB.address), ("xmail", MAIL.address)] {
         let vip = Ipv4Addr::from(vip);
         config.vips.push(Vip { address: vip.into(), interface: "nowhere".to_owned() });
-        let group = Group {
-            name: name.to_owned(),
-            priority: None,
-            failback: None,
-            vips: [vip].into(),
-            nat_router: None,
-            virtual_mac: None,
-        };
-        config.groups.push(group);
+        config.groups.push(Group::of_one(name, vip));
     }
     config
 }

@@ -98,15 +98,7 @@ fn segments(roles: [Role; 2]) -> Segments {
     for (name, server) in [("east", east(0)), ("west", west(0))] {
         let vip = Ipv4Addr::from(server.virtual_address);
         config.vips.push(Vip { address: vip.into(), interface: "eth0".to_owned() });
-        let group = Group {
-            name: name.to_owned(),
-            priority: None,
-            failback: None,
-            vips: [vip].into(),
-            nat_router: None,
-            virtual_mac: None,
-        };
-        config.groups.push(group);
+        config.groups.push(Group::of_one(name, vip));
     }
     Segments::new(&config, &BTreeMap::new(), &roles)
 }
