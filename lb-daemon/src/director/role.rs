@@ -103,6 +103,9 @@ impl Director {
                 "nobody takes over: data plane and addresses stay, and keep forwarding \
                  (`lbd teardown` removes them)"
             );
+        } else {
+            // This router may be switched off next, with the connections that it alone knows.
+            self.parts.sync.finish().await;
         }
         // What it was told last is what matters most.
         if tokio::time::timeout(LAST_WORDS, self.parts.notifier.finish()).await.is_err() {

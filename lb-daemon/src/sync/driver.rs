@@ -18,6 +18,7 @@ use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
     task::JoinHandle,
+    time::{sleep, timeout},
 };
 
 use self::{
@@ -25,7 +26,7 @@ use self::{
     status::Phase,
     status::{Side, State},
 };
-use super::{secure::Psks, segments::Segments};
+use super::{secure::Psks, sender::PACE, segments::Segments};
 use crate::{
     api::types::SyncStatus,
     config::{self, ConnectionSync, HeartbeatPath, HostAddress, Keys},
@@ -221,6 +222,18 @@ impl Handle {
         }
     }
 
+    /// Waits until the peer has been told what happened while this router gave up its role: not at all where no peer is connected. The
+    /// role must have gone.
+    pub async fn finish(&self) {
+        let told = async {
+            while self.shared.lock().is_serving() {
+                sleep(PACE).await;
+            }
+        };
+        // Beyond that the peer does not take it.
+        drop(timeout(serve::LAST_WORDS * 2, told).await);
+    }
+
     /// What is not as it should be, one line each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
@@ -280,11 +293,11 @@ impl Roles {
         self.0.has_changed().is_ok()
     }
 
-    /// Waits until `holds`, or for the end.
+    /// Waits until `holds`: for ever, where nobody tells the roles any more.
     async fn until(&mut self, holds: impl Fn(&Self) -> bool) {
         while !holds(self) {
             if self.0.changed().await.is_err() {
-                return;
+                std::future::pending::<()>().await;
             }
         }
     }

@@ -12,6 +12,7 @@ use tokio::{
 use super::{
     GREETING, Roles, Router, SILENCE,
     link::{Link, Lost},
+    serve::LAST_WORDS,
     status::{Phase, Side},
 };
 use crate::{
@@ -30,23 +31,41 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Time from one look for real servers that have become known to the next.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Follows as long as this router is standby for anything.
+/// Follows as long as this router is standby for anything, and where a stream stands until the peer has ended it.
 pub(super) async fn run(router: &Router, roles: &mut Roles) {
     router.shared.enter(Side::Following, Phase::Connecting { detail: None, applied: Position::NONE });
+    let follows = roles.clone();
     tokio::select! {
         biased;
-        () = roles.until(|roles| !roles.follows()) => {}
-        () = connect_for_ever(router) => {}
+        () = end(router, roles) => {}
+        () = connect(router, &follows) => {}
     }
     router.shared.leave(Side::Following);
 }
 
-/// Goes from one path to the next, and follows where it can.
-async fn connect_for_ever(router: &Router) {
+/// Waits until there is nothing more to hear: with the last role, or some time after it. A peer that has handed over tells what
+/// happened last.
+async fn end(router: &Router, roles: &mut Roles) {
+    loop {
+        roles.until(|roles| !roles.follows()).await;
+        if !router.shared.lock().is_following() {
+            return;
+        }
+        if timeout(LAST_WORDS * 2, roles.until(Roles::follows)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Goes from one path to the next, and follows where it can, as long as this router is standby.
+async fn connect(router: &Router, roles: &Roles) {
     let mut receiver = Receiver::new(router.incarnation);
     let mut told = String::new();
     for path in router.paths.iter().cycle() {
         let Err(lost) = follow(router, path, &mut receiver).await;
+        if !roles.follows() {
+            return;
+        }
         let lost = lost.to_string();
         if lost != told {
             tracing::info!(remote = %path.remote, "connection sync: no stream from the active router: {lost}");
@@ -117,7 +136,7 @@ fn go_on(router: &Router, turns: &[(ServiceKey, u64)]) -> Result<(), Lost> {
 /// Connects and greets the active router; what it answers.
 async fn meet(router: &Router, path: &HeartbeatPath, hello: Place) -> Result<(Link, Place), Lost> {
     let greeting = async {
-        let mut stream = connect(path, router.settings.port).await.map_err(secure::Error::Io)?;
+        let mut stream = dial(path, router.settings.port).await.map_err(secure::Error::Io)?;
         let calling = router.keys.borrow().calling.clone();
         let (sealer, opener) = initiate(&mut stream, &calling).await?;
         let mut link = Link::start(stream, sealer, opener);
@@ -130,7 +149,7 @@ async fn meet(router: &Router, path: &HeartbeatPath, hello: Place) -> Result<(Li
     timeout(GREETING, greeting).await.unwrap_or(Err(Lost::Stuck))
 }
 
-async fn connect(path: &HeartbeatPath, port: u16) -> io::Result<TcpStream> {
+async fn dial(path: &HeartbeatPath, port: u16) -> io::Result<TcpStream> {
     let remote = endpoint::resolve(&path.remote, port)?;
     let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.bind(endpoint::resolve(&path.local, 0)?)?;

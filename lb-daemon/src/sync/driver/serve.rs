@@ -27,6 +27,11 @@ const STEPS: usize = 4;
 /// transfer.
 const RESUME_WITHIN: Duration = Duration::from_secs(60);
 
+/// Time for which the peer is told of changes after this router has given up its last role. Connections are made here until the data
+/// plane is that of a standby, and a change is told within twice [`PACE`]; without this they would be lost with this router, which may be
+/// switched off next.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// What the peer is told, and how.
 #[derive(Default)]
 struct Service {
@@ -44,16 +49,21 @@ struct Service {
     forget: Option<Instant>,
 }
 
-/// Serves as long as this router is active for anything.
+/// Serves as long as this router is active for anything, and where the peer is connected a moment longer.
 pub(super) async fn run(router: &Router, callers: &mut mpsc::Receiver<Caller>, roles: &mut Roles) {
     let mut service = Service::default();
     let mut segments = router.segments.clone();
     let mut told = segments.borrow_and_update().clone();
     service.publish(router);
+    let mut end: Option<Instant> = None;
     loop {
+        let is_ending = end.is_some();
         tokio::select! {
             biased;
-            () = roles.until(|roles| !roles.serves()) => break,
+            () = roles.until(|roles| roles.serves() == is_ending) => {
+                end = (!is_ending).then(|| now() + LAST_WORDS);
+            }
+            () = deadline::reached(end) => break,
             Ok(()) = segments.changed() => {
                 let now = segments.borrow_and_update().clone();
                 if !told.tell_the_same(&now) {
@@ -64,6 +74,9 @@ pub(super) async fn run(router: &Router, callers: &mut mpsc::Receiver<Caller>, r
             Some(caller) = callers.recv() => service.welcome(router, caller),
             message = receive(&mut service.link) => service.heard(message),
             () = deadline::reached(service.next) => service.work(router).await,
+        }
+        if end.is_some() && service.link.is_none() {
+            break;
         }
         service.publish(router);
     }

@@ -145,6 +145,16 @@ impl State {
         self.phase().is_in_sync()
     }
 
+    /// Whether anything is told to the peer, or would be.
+    pub(super) const fn is_serving(&self) -> bool {
+        self.serving.is_some()
+    }
+
+    /// Whether a stream from the peer stands that has told everything.
+    pub(super) const fn is_following(&self) -> bool {
+        matches!(self.following, Some(Phase::Receiving { complete: true, .. }))
+    }
+
     /// How far the copy is in both directions, for the heartbeats.
     pub(super) const fn positions(&self) -> Positions {
         if matches!(self.idle, Phase::Off) {

@@ -94,6 +94,26 @@ fn the_standby_gets_every_connection_and_keeps_them_when_it_takes_over() {
 }
 
 #[test]
+fn what_happens_while_the_role_moves_is_told_as_well() {
+    in_namespace(async {
+        let (alpha, beta) = (table(64), table(64));
+        alpha.open(client(1), server(0), Established);
+        let first = start(&alpha, ALPHA, BETA, Role::Active);
+        let second = start(&beta, BETA, ALPHA, Role::Standby);
+        becomes("beta is in sync", || *second.handle.in_sync.borrow()).await;
+        second.role.send_replace(state(Role::Active));
+        first.role.send_replace(state(Role::Standby));
+        alpha.open(client(2), server(1), Established);
+        becomes("beta has the last one", || beta.state(client(2)) == Some(Established)).await;
+        becomes("beta follows nobody", || second.handle.status().state == "sending").await;
+        becomes("alpha serves nobody", || first.handle.status_out().is_none()).await;
+        becomes("alpha is in sync", || *first.handle.in_sync.borrow()).await;
+        beta.open(client(3), server(2), Established);
+        becomes("beta tells", || alpha.flows() == beta.flows() && alpha.flows().len() == 3).await;
+    });
+}
+
+#[test]
 fn the_standby_goes_on_where_the_schedules_of_the_active_router_stand() {
     in_namespace(async {
         let (alpha, beta) = (table(4), table(4));
