@@ -132,16 +132,14 @@ impl<'a> Apply<'a> {
                 continue;
             }
             let is_it = entry.key == key && entry.meta.is_of_generation(meta.generation().into());
-            let yields = self.yields(&entry, condition);
-            if !yields && !(is_it && may_be_over(entry.meta) && may_be_over(meta)) {
+            let after = if self.yields(&entry, condition) {
+                if is_it { self.later(entry.meta, meta) } else { entry.meta.freed() }
+            } else if is_it && may_be_over(entry.meta) && may_be_over(meta) {
+                // Both say so, this router with the later packet. Whether there is another connection by now the peer knows, which
+                // has the role since.
+                entry.meta.of_peer()
+            } else {
                 return Some(Err(Refusal::UsedHere));
-            }
-            let after = match (is_it, yields) {
-                (false, _) => entry.meta.freed(),
-                (true, true) => self.later(entry.meta, meta),
-                // Both say that it is over, this router with the later packet. Whether there is another one by now the peer
-                // knows, which has the role since.
-                (true, false) => entry.meta.of_peer(),
             };
             let (bucket, way) = (buckets.of(entry.place)?, entry.place % WAYS);
             if !bucket.exchange(way, entry.meta, after) {
