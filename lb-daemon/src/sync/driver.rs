@@ -26,7 +26,7 @@ use self::{
     status::Phase,
     status::{Side, State},
 };
-use super::{secure::Psks, sender::PACE, segments::Segments};
+use super::{secure::Psks, segments::Segments, sender::PACE};
 use crate::{
     api::types::SyncStatus,
     config::{self, ConnectionSync, HeartbeatPath, HostAddress, Keys},
