@@ -117,6 +117,8 @@ impl Codec {
         let accepts = fingerprints(&mut rest)?;
         if let Some(group) = addition::find(rest, addition::GROUP) {
             heartbeat.group = String::from_utf8_lossy(group).into_owned();
+            // What stands for octets that are no UTF-8 is longer than they are.
+            heartbeat.group.truncate(heartbeat.group.floor_char_boundary(MAX_NAME));
         }
         heartbeat.position = addition::find(rest, addition::POSITION).and_then(Position::from_bytes);
         Ok((heartbeat, PeerKeys { signs, accepts }))
