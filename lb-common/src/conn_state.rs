@@ -81,6 +81,25 @@ impl ConnState {
         }
     }
 
+    /// Whether the connection may be over, so that the client may use its port again: for all that is known where replies are not seen, and
+    /// for certain where they are. Half of it may be closed alone otherwise.
+    #[inline(always)]
+    pub const fn is_over(self, sees_replies: bool) -> bool {
+        match self {
+            Self::TimeWait | Self::Close => true,
+            Self::FinWait => !sees_replies,
+            Self::None
+            | Self::Established
+            | Self::SynSent
+            | Self::SynRecv
+            | Self::CloseWait
+            | Self::LastAck
+            | Self::Listen
+            | Self::SynAck
+            | Self::Udp => false,
+        }
+    }
+
     /// Whether IPVS counts the connection as active (`ActiveConn`); UDP is always inactive (`InActConn`).
     pub const fn is_active(self) -> bool {
         matches!(self, Self::Established | Self::SynSent | Self::SynRecv | Self::SynAck)

@@ -14,7 +14,7 @@ use std::{fmt, net::Ipv4Addr};
 
 pub use driver::{Watch, start};
 
-pub use crate::mac::Mac;
+use crate::mac::Mac;
 
 /// Somebody claims an address that is not his.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

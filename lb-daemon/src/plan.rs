@@ -219,7 +219,10 @@ fn virtual_macs(inputs: &Inputs<'_>) -> BTreeMap<VirtualMacKey, VirtualMac> {
         let group = config.group_of(vip.address.addr());
         let link = inputs.topology.links.get(&vip.interface)?;
         let key = VirtualMacKey::new(link.index, config.virtual_mac_of(group)?.0);
-        Some((key, VirtualMac { own: link.mac, lease: u16::try_from(group).ok()? }))
+        Some((
+            key,
+            VirtualMac { own: link.mac, lease: u16::try_from(config.lease_of(vip.address.addr())).ok()? },
+        ))
     };
     config.floating().into_iter().filter_map(place).collect()
 }

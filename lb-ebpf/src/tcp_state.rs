@@ -92,12 +92,8 @@ pub(crate) fn next(side: Side, state: ConnState, flags: TcpFlags) -> ConnState {
 /// Whether a SYN starts a new connection where one in `state` is still remembered (`conn_reuse_mode` 1 of IPVS).
 #[inline(always)]
 pub(crate) fn may_reuse(side: Side, state: ConnState) -> bool {
-    match state {
-        TimeWait | Close => true,
-        // Without the real server's half nobody can tell FIN_WAIT from TIME_WAIT.
-        FinWait => matches!(side, Side::InputOnly),
-        None | Established | SynSent | SynRecv | CloseWait | LastAck | Listen | SynAck | Udp => false,
-    }
+    // Without the real server's half nobody can tell FIN_WAIT from TIME_WAIT.
+    state.is_over(!matches!(side, Side::InputOnly))
 }
 
 #[inline(always)]

@@ -5,7 +5,7 @@ use std::{
     io,
     net::Ipv4Addr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::{mpsc, watch};
@@ -22,7 +22,7 @@ use crate::{
         arp::{self, BROADCAST},
         socket::FrameSocket,
     },
-    deadline,
+    deadline::{self, now},
     netlink::socket::Task,
 };
 
@@ -189,9 +189,4 @@ impl Driver {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         lock(&self.failing)
     }
-}
-
-/// The time, as the runtime sees it.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

@@ -12,9 +12,10 @@ use std::{
 };
 
 use super::{
-    Conflict, Mac, Report, Who,
+    Conflict, Report, Who,
     watched::{Holder, Watched},
 };
+use crate::mac::Mac;
 
 /// Time between two questions to whoever claims an address.
 const ASK: Duration = Duration::from_secs(3);

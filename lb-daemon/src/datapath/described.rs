@@ -41,6 +41,9 @@ impl Described {
         let (size, count) = (info.value_size(), info.max_entries());
         let described = syscall::map_btf(&path).map_err(|error| failed(&error))?;
         let (btf, kind) = described.ok_or_else(|| format!("its map {name} has no BTF"))?;
+        if size == 0 {
+            return Err(failed(&"its values are empty"));
+        }
         let words = (size as usize).div_ceil(WORD).checked_mul(count as usize);
         let words =
             words.and_then(|words| u32::try_from(words).ok()).ok_or_else(|| failed(&"it is too large"))?;

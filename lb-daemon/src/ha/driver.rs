@@ -38,6 +38,7 @@ use crate::{
     api::types::{GroupStatus, PeerStatus},
     config::{self, HostAddress, Preference},
     datapath::Lease,
+    deadline::now,
 };
 
 /// Why the heartbeat cannot start.
@@ -320,11 +321,6 @@ impl Drop for Handle {
             task.abort();
         }
     }
-}
-
-/// The time, as the runtime sees it.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 /// A number that no life of a router has had before.

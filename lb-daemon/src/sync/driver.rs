@@ -11,7 +11,7 @@ mod status;
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{
@@ -31,6 +31,7 @@ use crate::{
     api::types::SyncStatus,
     config::{self, ConnectionSync, HeartbeatPath, HostAddress, Keys},
     datapath::{FlowTable, Schedules},
+    deadline::now,
     endpoint,
     ha::{Role, driver::RoleState, engine::Positions},
 };
@@ -301,11 +302,6 @@ impl Roles {
             }
         }
     }
-}
-
-/// The time, as the runtime sees it.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 /// A number that nobody had before, and not 0.

@@ -5,9 +5,10 @@ use std::{io::Write as _, net::Ipv4Addr, time::Duration};
 use lb_daemon::{
     announce::arp::{self, Announcement, Form},
     conflict::{
-        self, Conflict, Mac, Report, Watch, Who,
+        self, Conflict, Report, Watch, Who,
         watched::{Holder, Watched},
     },
+    mac::Mac,
 };
 use nix::net::if_::if_nametoindex;
 use socket2::{Domain, SockAddrStorage, Socket, Type};

@@ -1,7 +1,7 @@
 //! The active router loses its power: nothing of it is left, neither daemon nor data plane. Its connections go on at the
 //! standby, which it has told of them.
 
-use std::{collections::BTreeMap, net::SocketAddrV4, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddrV4, thread, time::Duration};
 
 use lb_daemon::api::types::SyncStatus;
 use lb_tests::lab::{
@@ -60,6 +60,29 @@ pub(crate) fn keeps_every_connection(lab: &mut Lab, befall: impl FnOnce(&mut Lab
     }
     println!("{:?}", sync(lab, R2));
     drop(responders);
+}
+
+/// Its peer is told of the last connections too, which are opened while the role moves.
+#[test]
+fn a_router_that_has_handed_over_may_be_switched_off() {
+    let Some(mut lab) = pair_with(configure) else { return };
+    let _responders = respond(&lab, RATE).unwrap();
+    let held = thread::scope(|scope| {
+        let open = |address| {
+            let lab = &lab;
+            scope.spawn(move || hold(lab, address, HELD).unwrap())
+        };
+        let opening = [NAT_VIP, DIRECT_VIP].map(open);
+        lab.routers[R1].lbctl(&["failover"]).unwrap();
+        opening.map(|thread| thread.join().unwrap())
+    });
+    until("r2 to be active", LIMIT, || Ok(lab.routers[R2].is_active())).unwrap();
+    until("r2 to tell r1", LIMIT, || Ok(sync(&lab, R2).state == "sending")).unwrap();
+    lab.power_off(R1).unwrap();
+    for held in held {
+        let tally = held.close().unwrap();
+        assert_eq!((tally.succeeded(), tally.failures), (HELD.into(), BTreeMap::new()));
+    }
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! What is asked of the running heartbeat, for one group or for all.
 
-use super::{Handle, now};
-use crate::ha::{
-    Role,
-    engine::{Condition, Engine, HoldRefusal, Maintenance, Refusal},
+use super::Handle;
+use crate::{
+    deadline::now,
+    ha::{
+        Role,
+        engine::{Condition, Engine, HoldRefusal, Maintenance, Refusal},
+    },
 };
 
 impl Handle {

@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Instant};
 use futures_util::future::select_all;
 use tokio::sync::watch;
 
-use super::{Core, Gate, PathSocket, RoleState, Shared, now, socket::Arrival, state_of};
+use super::{Core, Gate, PathSocket, RoleState, Shared, socket::Arrival, state_of};
 use crate::{
-    datapath, deadline,
+    datapath,
+    deadline::{self, now},
     ha::{
         engine::{Engine, Lease, Maintenance, Notice},
         heartbeat::{Heartbeat, Ignored},

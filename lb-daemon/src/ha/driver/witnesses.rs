@@ -12,9 +12,10 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{Shared, now};
+use super::Shared;
 use crate::{
     config::{self, HostAddress},
+    deadline::now,
     ping,
 };
 

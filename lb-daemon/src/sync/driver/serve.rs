@@ -8,11 +8,11 @@ use super::{
     Roles, Router, SILENCE,
     accept::Caller,
     link::{Link, Lost},
-    now, random,
+    random,
     status::{Phase, Side},
 };
 use crate::{
-    deadline,
+    deadline::{self, now},
     ha::heartbeat::Position,
     sync::{
         sender::{Next, PACE, Sender},

@@ -4,7 +4,7 @@ mod groups;
 mod heartbeat;
 mod paths;
 
-use std::net::SocketAddrV4;
+use std::{net::SocketAddrV4, time::Instant};
 
 use lb_common::{
     ConnState::{Established, FinWait},
@@ -96,11 +96,7 @@ fn the_standby_gets_every_connection_and_keeps_them_when_it_takes_over() {
 #[test]
 fn what_happens_while_the_role_moves_is_told_as_well() {
     in_namespace(async {
-        let (alpha, beta) = (table(64), table(64));
-        alpha.open(client(1), server(0), Established);
-        let first = start(&alpha, ALPHA, BETA, Role::Active);
-        let second = start(&beta, BETA, ALPHA, Role::Standby);
-        becomes("beta is in sync", || *second.handle.in_sync.borrow()).await;
+        let [(alpha, first), (beta, second)] = in_sync().await;
         second.role.send_replace(state(Role::Active));
         first.role.send_replace(state(Role::Standby));
         alpha.open(client(2), server(1), Established);
@@ -131,11 +127,7 @@ fn the_standby_goes_on_where_the_schedules_of_the_active_router_stand() {
 #[test]
 fn a_stream_that_breaks_is_resumed() {
     in_namespace(async {
-        let (alpha, beta) = (table(64), table(64));
-        alpha.open(client(1), server(0), Established);
-        let first = start(&alpha, ALPHA, BETA, Role::Active);
-        let second = start(&beta, BETA, ALPHA, Role::Standby);
-        becomes("beta is in sync", || *second.handle.in_sync.borrow()).await;
+        let [(alpha, first), (beta, second)] = in_sync().await;
         let (told, got) = (first.handle.status().sent, second.handle.status().received);
         ip("link set lo down");
         alpha.open(client(2), server(0), Established);
@@ -244,6 +236,16 @@ impl Running {
     fn applied(&self) -> Position {
         self.positions.borrow().applied.expect("connections are copied")
     }
+}
+
+/// Alpha, which is active and has a connection, and beta, which has got that.
+async fn in_sync() -> [(Arc<Table>, Running); 2] {
+    let (alpha, beta) = (table(64), table(64));
+    alpha.open(client(1), server(0), Established);
+    let first = start(&alpha, ALPHA, BETA, Role::Active);
+    let second = start(&beta, BETA, ALPHA, Role::Standby);
+    becomes("beta is in sync", || *second.handle.in_sync.borrow()).await;
+    [(alpha, first), (beta, second)]
 }
 
 fn start(table: &Arc<Table>, local: [u8; 4], remote: [u8; 4], role: Role) -> Running {

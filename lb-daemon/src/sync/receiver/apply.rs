@@ -1,7 +1,7 @@
 //! One record becomes a change of the flow table, under the rules that packets change it by.
 
 use lb_common::{
-    ConnState, IPPROTO_TCP, IPPROTO_UDP,
+    IPPROTO_TCP, IPPROTO_UDP,
     flow_table::{
         self, Bucket as _, Client, HashKey, Key, Meta, Places, Rank, Shared, Standing, WAYS, insert, worst,
     },
@@ -57,11 +57,6 @@ struct Entry {
     key: Key,
     meta: Meta,
     server: Server,
-}
-
-/// Whether a connection may be over, so that the client may have used the port again.
-const fn may_be_over(meta: Meta) -> bool {
-    matches!(meta.state(), ConnState::TimeWait | ConnState::Close | ConnState::FinWait)
 }
 
 impl Refusal {
@@ -134,7 +129,7 @@ impl<'a> Apply<'a> {
             let is_it = entry.key == key && entry.meta.is_of_generation(meta.generation().into());
             let after = if self.yields(&entry, condition) {
                 if is_it { self.later(entry.meta, meta) } else { entry.meta.freed() }
-            } else if is_it && may_be_over(entry.meta) && may_be_over(meta) {
+            } else if is_it && [entry.meta, meta].iter().all(|meta| meta.state().is_over(false)) {
                 // Both say so, this router with the later packet. Whether there is another connection by now the peer knows, which
                 // has the role since.
                 entry.meta.of_peer()

@@ -2,10 +2,7 @@
 
 use std::ops::Range;
 
-use lb_common::{
-    ConnState,
-    flow_table::{Bucket as _, Meta, WAYS},
-};
+use lb_common::flow_table::{Bucket as _, WAYS};
 
 use crate::{
     datapath::FlowTable,
@@ -53,7 +50,8 @@ impl Listed {
             for (way, key, meta) in bucket.entries() {
                 let is_listed = bits & 1 << way != 0;
                 // One that has been used here since is another one now, and the exchange fails.
-                let goes = (meta.is_peers() || is_over(meta)) && !is_listed && is_heard(key, meta);
+                let goes =
+                    (meta.is_peers() || meta.state().is_over(true)) && !is_listed && is_heard(key, meta);
                 if goes && bucket.exchange(way, meta, meta.freed()) {
                     removed += 1;
                 }
@@ -61,9 +59,4 @@ impl Listed {
         }
         removed
     }
-}
-
-/// Whether both sides have said that the connection is over. Where only the client is seen, it may be half-closed and in use.
-const fn is_over(meta: Meta) -> bool {
-    matches!(meta.state(), ConnState::TimeWait | ConnState::Close)
 }
